@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
@@ -63,13 +64,18 @@ type Hold struct {
 	Replica uint8
 }
 
+// CompareHolds is the order of holds in a grant.
+func CompareHolds(a, b Hold) int {
+	return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Replica, b.Replica))
+}
+
 // Grant is a keeper's consent that a worker runs some replicas.
 type Grant struct {
 	_       struct{} `cbor:",toarray"`
 	Worker  NodeID
 	Network string   // the network the keeper saw the worker in; empty for a private address
 	Set     []NodeID // the confirmed keeper set, as this keeper sees it
-	Holds   []Hold
+	Holds   []Hold   // in strictly ascending order
 }
 
 // Seal commits a worker to a result before anyone can see it.
@@ -238,6 +244,11 @@ func validateBody(body any) error {
 	case *Grant:
 		if len(b.Network) > 64 {
 			return errors.New("network too long")
+		}
+		for i := 1; i < len(b.Holds); i++ {
+			if CompareHolds(b.Holds[i-1], b.Holds[i]) >= 0 {
+				return errors.New("holds out of order")
+			}
 		}
 		return within("keepers", len(b.Set), MaxKeepers, "holds", len(b.Holds), MaxGrantHolds)
 	case *Seal:
