@@ -12,7 +12,7 @@ func (l *Ledger) custodySet() map[jobs.NodeID]bool {
 	if l.custody != nil {
 		return l.custody
 	}
-	set := map[jobs.NodeID]bool{}
+	set, alone := map[jobs.NodeID]bool{}, map[jobs.NodeID]bool{}
 	var handovers []*jobs.Record
 	for _, r := range l.general {
 		switch b := r.Body.(type) {
@@ -20,11 +20,13 @@ func (l *Ledger) custodySet() map[jobs.NodeID]bool {
 			for _, k := range b.Keepers {
 				set[k] = true
 			}
+			if len(b.Keepers) == 1 {
+				alone[b.Keepers[0]] = true
+			}
 		case *jobs.Handover:
 			handovers = append(handovers, r)
 		}
 	}
-	l.alone = len(set) == 1
 	for grew := true; grew; {
 		grew = false
 		for _, r := range handovers {
@@ -37,7 +39,7 @@ func (l *Ledger) custodySet() map[jobs.NodeID]bool {
 			}
 		}
 	}
-	l.custody = set
+	l.custody, l.alone = set, alone
 	return set
 }
 
@@ -56,7 +58,8 @@ func (l *Ledger) granted(worker jobs.NodeID, s *jobs.Seal) bool {
 
 func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
 	custody := l.custodySet()
-	if len(set) == 0 || len(set) == 1 && !l.alone || !slices.ContainsFunc(set, func(k jobs.NodeID) bool { return custody[k] }) {
+	// One keeper's word is enough only where the submitter itself placed the shard on it alone.
+	if len(set) == 0 || len(set) == 1 && !l.alone[set[0]] || !slices.ContainsFunc(set, func(k jobs.NodeID) bool { return custody[k] }) {
 		return false
 	}
 	said := map[jobs.NodeID]bool{}

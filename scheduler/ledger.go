@@ -33,7 +33,7 @@ type Ledger struct {
 
 	general map[jobs.Digest]*jobs.Record // everything that is not about one unit
 	custody map[jobs.NodeID]bool         // closure of placements and hand-overs; nil: recompute
-	alone   bool                         // the placement names one keeper
+	alone   map[jobs.NodeID]bool         // keepers that some placement names alone
 	control *jobs.Control                // the highest-numbered
 
 	version  uint64
