@@ -1,0 +1,71 @@
+// Package admit decides whether the grid takes a program, before anything else looks at
+// its bytes. It reads the module once, front to back, in bounded memory, and answers in
+// milliseconds for every module, however hostile: what it lets through can be compiled in
+// bounded time and memory.
+//
+// It does not validate types: that is the compiler's business, in a child of its own.
+package admit
+
+import (
+	"fmt"
+	"io"
+)
+
+// The limits of a program. They are part of what a profile is: every node refuses the same
+// programs. Beside each is the most that was seen in real modules of Go, Rust, C and Zig,
+// or what it costs the compiler when it is reached.
+const (
+	MaxModule   = 32 << 20 // bytes
+	MaxTypes    = 10_000
+	MaxFuncs    = 100_000
+	MaxParams   = 1_000 // parameters or results of a function
+	MaxImports  = 1_000
+	MaxExports  = 100_000
+	MaxGlobals  = 100_000
+	MaxSegments = 100_000 // data or element segments
+	MaxTables   = 16
+	MaxTable    = 1_000_000 // elements a table starts with
+	MaxName     = 10_000    // bytes of an import's or export's name
+
+	MaxBody      = 1 << 20   // bytes of one function's code
+	MaxLocals    = 2_000     // parameters included
+	MaxNesting   = 1_000     // blocks in blocks
+	MaxBranches  = 16_384    // targets of one br_table
+	MaxLocalWork = 1_000_000 // locals × blocks of one function: the compiler's worst case is their product
+)
+
+// Refused says why the grid will not take a program, in a sentence for people.
+type Refused struct {
+	Reason string
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Reason }
+
+func refuse(format string, args ...any) {
+	panic(&Refused{fmt.Sprintf(format, args...)})
+}
+
+// Summary is what a scan learns about a program besides that it may be taken.
+type Summary struct {
+	Memory uint64 // bytes of memory that the program starts with
+}
+
+// Scan reads a module and returns a *Refused error when the grid will not take it.
+// Another error is the reader's.
+func Scan(r io.Reader) (summary Summary, err error) {
+	m := &module{source: newSource(r)}
+	defer func() {
+		switch failure := recover().(type) {
+		case nil:
+		case *Refused:
+			err = failure
+		case readError:
+			err = fmt.Errorf("read the program: %w", failure.error)
+		default:
+			panic(failure)
+		}
+	}()
+	m.scan()
+	return m.summary, nil
+}

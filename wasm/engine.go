@@ -1,0 +1,59 @@
+package wasm
+
+import (
+	"runtime"
+	"runtime/debug"
+	"slices"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/sys/cpu"
+)
+
+// features are those of WebAssembly 2.0, written out so that a new wazero adds none: every
+// node must take and refuse the same programs.
+const features = api.CoreFeatureBulkMemoryOperations |
+	api.CoreFeatureMultiValue |
+	api.CoreFeatureMutableGlobal |
+	api.CoreFeatureNonTrappingFloatToIntConversion |
+	api.CoreFeatureReferenceTypes |
+	api.CoreFeatureSignExtensionOps |
+	api.CoreFeatureSIMD
+
+// Engine is how guests are executed here: "compiler", or "interpreter" where wazero
+// compiles for no such machine. The interpreter is some 60 times slower and its stack
+// holds only 2,000 frames.
+func Engine() string {
+	switch {
+	case !slices.Contains([]string{"linux", "darwin", "freebsd", "netbsd", "windows"}, runtime.GOOS):
+		return "interpreter"
+	case runtime.GOARCH == "arm64", runtime.GOARCH == "amd64" && cpu.X86.HasSSE41:
+		return "compiler"
+	}
+	return "interpreter"
+}
+
+// engineVersion names the wazero in this build. Compiled code is good for one version only.
+func engineVersion() string {
+	const path = "github.com/tetratelabs/wazero"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == path {
+			return dep.Version
+		}
+	}
+	return "unknown"
+}
+
+// engineConfig is what the compile child and the run child must have the same, or else the
+// one would not find in the cache what the other put there.
+func engineConfig(cache wazero.CompilationCache) wazero.RuntimeConfig {
+	config := wazero.NewRuntimeConfig()
+	if Engine() == "interpreter" {
+		config = wazero.NewRuntimeConfigInterpreter()
+	}
+	return config.WithCoreFeatures(features).WithCompilationCache(cache)
+}

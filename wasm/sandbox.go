@@ -1,0 +1,116 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Options are what a Sandbox needs to know about its host.
+type Options struct {
+	CacheDir  string       // where compiled programs are kept; only this user may write there
+	Prefix    []string     // words before the child's command, as in SHOAL_EXEC_PREFIX
+	Exe       string       // the binary that calls ChildMain; default os.Executable
+	AllowWeak bool         // run guests also where a lock that should hold them is missing
+	Logger    *slog.Logger // default: says nothing
+}
+
+// Sandbox starts guests.
+type Sandbox struct {
+	opts  Options
+	cache *cache
+	empty string // a folder with nothing in it: where children are
+}
+
+// New prepares the cache folder.
+func New(opts Options) (*Sandbox, error) {
+	if opts.CacheDir == "" {
+		return nil, errors.New("sandbox: no folder for compiled programs")
+	}
+	if opts.Exe == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find the own binary: %w", err)
+		}
+		opts.Exe = exe
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	dir, err := filepath.Abs(opts.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("find the cache of compiled programs: %w", err)
+	}
+	cache, err := openCache(dir)
+	if err != nil {
+		return nil, err
+	}
+	empty := filepath.Join(dir, "empty")
+	if err := os.MkdirAll(empty, 0o500); err != nil {
+		return nil, fmt.Errorf("make an empty folder for guests: %w", err)
+	}
+	return &Sandbox{opts: opts, cache: cache, empty: empty}, nil
+}
+
+// Start returns a guest for the spec's program: a warm child that has it loaded. The error
+// is a *Refused when the program will not be taken.
+func (s *Sandbox) Start(ctx context.Context, spec Spec) (*Guest, error) {
+	if spec.Profile > MaxProfile {
+		return nil, fmt.Errorf("sandbox: profile %d is newer than this build", spec.Profile)
+	}
+	spec.Limits = spec.Limits.withDefaults()
+	if spec.Limits.Memory > MaxMemory {
+		return nil, &Refused{Reason: fmt.Sprintf("asks for %d MiB of memory; at most %d MiB are given", spec.Limits.Memory>>20, MaxMemory>>20)}
+	}
+	path, err := filepath.Abs(spec.Program.Path)
+	if err != nil {
+		return nil, fmt.Errorf("find the program: %w", err)
+	}
+	spec.Program.Path = path
+	g := &Guest{sandbox: s, spec: spec}
+	if _, err := g.warm(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// command is a child of the given kind, about to start.
+func (s *Sandbox) command(ctx context.Context, kind string) *exec.Cmd {
+	words := append(append([]string{}, s.opts.Prefix...), s.opts.Exe, ChildArg, kind)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	// One thread computes. More would only spin while there is nothing to do.
+	cmd.Env = []string{"GOMAXPROCS=1"}
+	cmd.Dir = s.empty
+	cmd.WaitDelay = time.Second
+	confine(cmd)
+	return cmd
+}
+
+// head keeps the beginning of what is written to it: where a crash says why.
+type head struct{ kept []byte }
+
+const headKept = 16 << 10
+
+// Write never fails.
+func (h *head) Write(p []byte) (int, error) {
+	h.kept = append(h.kept, p[:min(len(p), headKept-len(h.kept))]...)
+	return len(p), nil
+}
+
+// text is the first lines in one.
+func (h *head) text() string {
+	lines := bytes.SplitN(bytes.TrimSpace(h.kept), []byte("\n"), 4)
+	return string(bytes.Join(lines[:min(len(lines), 3)], []byte("; ")))
+}
+
+// outOfMemory recognises the last words of a Go process that got no more memory.
+func outOfMemory(crash string) bool {
+	return strings.Contains(crash, "out of memory") || strings.Contains(crash, "cannot allocate memory")
+}

@@ -1,0 +1,96 @@
+package wasm
+
+import (
+	"io"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/admit"
+)
+
+// Defaults and bounds of Limits.
+const (
+	DefaultMemory = 256 << 20
+	DefaultOutput = 64 << 20
+	DefaultCPU    = 20 * time.Minute
+	MaxMemory     = 1 << 30
+)
+
+// MaxProfile is the newest profile that this build runs.
+const MaxProfile = 0
+
+// Program is a file whose bytes the caller has verified to have the digest.
+type Program struct {
+	Path   string
+	Digest jobs.Digest
+}
+
+// File is a host file shown to the guest read-only under a name without slashes.
+type File struct {
+	Name, Path string
+}
+
+// Limits bound one input. The zero value of a field means its default.
+type Limits struct {
+	Memory uint64        // bytes of linear memory, rounded down to pages of 64 KiB
+	Output uint64        // bytes of standard output
+	Fuel   uint64        // instructions; profile 1
+	CPU    time.Duration // CPU time on this host; beyond it the run is given up
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Memory == 0 {
+		l.Memory = DefaultMemory
+	}
+	if l.Output == 0 {
+		l.Output = DefaultOutput
+	}
+	if l.CPU == 0 {
+		l.CPU = DefaultCPU
+	}
+	return l
+}
+
+// Spec is what stays the same for all inputs that a Guest runs.
+type Spec struct {
+	Program Program
+	Profile uint8
+	Limits  Limits
+	Seed    uint64
+	Data    []File // shown at /data/NAME
+	Idle    bool   // a stranger's guest: only cycles that nobody else wants
+}
+
+// Input is what one invocation of the program reads.
+type Input struct {
+	Number uint64    // position in the job: with the job's seed it decides the random numbers
+	Args   []string  // argv[1:]
+	Stdin  io.Reader // nil is empty
+	File   *File     // shown at /in/NAME, or nil
+}
+
+// Report is how the run of one input ended.
+type Report struct {
+	Outcome    jobs.Outcome
+	Exit       uint32
+	Output     jobs.Digest // names the standard output, as jobs.BlobOf names bytes
+	Size       uint64      // of the standard output
+	Fuel       uint64      // instructions executed; profile 1
+	Stderr     []byte      // the last StderrKept bytes of standard error
+	Reason     string      // what went wrong, for people
+	CPU        time.Duration
+	PeakMemory uint64 // bytes of linear memory
+}
+
+// StderrKept is how much of the end of a guest's standard error is kept.
+const StderrKept = 4 << 10
+
+// Refused says why the grid will not take a program, in a sentence for people.
+type Refused = admit.Refused
+
+// Inspect reads a program and returns a *Refused error when the grid will not take it.
+// It costs milliseconds whatever the bytes are.
+func Inspect(r io.Reader) error {
+	_, err := admit.Scan(r)
+	return err
+}

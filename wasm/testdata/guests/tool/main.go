@@ -1,0 +1,133 @@
+// Command tool is a guest for the sandbox's tests: its first argument says what it does.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		os.Exit(64)
+	}
+	does := map[string]func(args []string){
+		"cat": cat, "upper": upper, "args": args, "exit": exit, "panic": panics, "time": times,
+		"random": random, "grow": grow, "flood": flood, "spin": spin, "recurse": recurse,
+		"stderr": errs, "sum": sum, "nothing": nothing, "env": env,
+	}
+	do := does[os.Args[1]]
+	if do == nil {
+		fmt.Fprintln(os.Stderr, "no such thing:", os.Args[1])
+		os.Exit(64)
+	}
+	do(os.Args[2:])
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	check(err)
+	return n
+}
+
+func nothing([]string) {}
+
+func cat([]string) {
+	_, err := io.Copy(os.Stdout, os.Stdin)
+	check(err)
+}
+
+func upper([]string) {
+	text, err := io.ReadAll(os.Stdin)
+	check(err)
+	fmt.Print(strings.ToUpper(string(text)))
+}
+
+func args(args []string) { fmt.Printf("%q\n", append([]string{os.Args[0]}, args...)) }
+
+func env([]string) { fmt.Printf("%q\n", os.Environ()) }
+
+func exit(args []string) {
+	fmt.Print("before")
+	fmt.Fprintln(os.Stderr, "leaving")
+	os.Exit(number(args[0]))
+}
+
+func panics([]string) { panic("on purpose") }
+
+func times([]string) {
+	began := time.Now()
+	time.Sleep(time.Hour)
+	fmt.Println(began.UTC().Format(time.RFC3339), time.Since(began) >= time.Hour)
+}
+
+func random([]string) {
+	b := make([]byte, 16)
+	rand.Read(b)
+	fmt.Printf("%x\n", b)
+}
+
+func grow(args []string) {
+	var kept [][]byte
+	for range number(args[0]) {
+		b := make([]byte, 1<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		kept = append(kept, b)
+	}
+	fmt.Println(len(kept))
+}
+
+func flood(args []string) {
+	line := bytes.Repeat([]byte("x"), 1000)
+	for range number(args[0]) {
+		os.Stdout.Write(line) // a guest that does not care
+	}
+}
+
+func errs(args []string) {
+	w := bufio.NewWriter(os.Stderr)
+	for i := range number(args[0]) {
+		fmt.Fprintf(w, "line %d\n", i)
+	}
+	check(w.Flush())
+}
+
+func spin([]string) {
+	n := uint32(1)
+	for n != 0 {
+		n = n*3 | 1
+	}
+	fmt.Println(n)
+}
+
+func recurse(args []string) { fmt.Println(deep(number(args[0]))) }
+
+func deep(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return deep(n-1) + 1
+}
+
+func sum([]string) {
+	h := sha256.New()
+	n, err := io.Copy(h, os.Stdin)
+	check(err)
+	fmt.Printf("%d %x\n", n, h.Sum(nil))
+}
