@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -94,6 +95,32 @@ func ReadPayloadHead(r io.Reader, inputs int) (*PayloadHead, error) {
 		}
 	}
 	return &h, nil
+}
+
+// VerifyPayload reads a whole payload and checks that every output is the one its tuple names.
+func VerifyPayload(r io.Reader, inputs int) (*PayloadHead, error) {
+	h, err := ReadPayloadHead(r, inputs)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	for i := range h.Tuples {
+		t := &h.Tuples[i]
+		if t.Outcome != OK {
+			continue
+		}
+		sum.Reset()
+		if _, err := io.CopyN(sum, r, int64(t.Size)); err != nil {
+			return nil, fmt.Errorf("payload: output %d: %w", i, err)
+		}
+		if Digest(sum.Sum(nil)) != t.Output {
+			return nil, fmt.Errorf("payload: output %d is not what its tuple names", i)
+		}
+	}
+	if n, _ := io.CopyN(io.Discard, r, 1); n != 0 {
+		return nil, errors.New("payload: bytes after the last output")
+	}
+	return h, nil
 }
 
 func (t *Tuple) validate() error {

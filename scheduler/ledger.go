@@ -37,8 +37,8 @@ type Ledger struct {
 	control *jobs.Control                // the highest-numbered
 
 	version  uint64
-	contents map[jobs.Digest][]jobs.Tuple // by tuples digest
-	wanted   map[jobs.Digest]*jobs.Record // reveals whose contents are not known yet, by tuples digest
+	contents map[jobs.Digest][]jobs.Tuple   // by tuples digest
+	wanted   map[jobs.Digest][]*jobs.Record // reveals whose contents are not known yet, by tuples digest
 }
 
 type unit struct {
@@ -61,7 +61,7 @@ func NewLedger(job *jobs.Job, shard uint32, m *jobs.Manifest) *Ledger {
 		units:    make([]unit, len(m.Units)),
 		general:  map[jobs.Digest]*jobs.Record{},
 		contents: map[jobs.Digest][]jobs.Tuple{},
-		wanted:   map[jobs.Digest]*jobs.Record{},
+		wanted:   map[jobs.Digest][]*jobs.Record{},
 	}
 	for i := range l.units {
 		l.units[i].inputs = m.Units[i].Count
@@ -131,7 +131,7 @@ func (l *Ledger) applyReveal(r *jobs.Record, b *jobs.Reveal) (bool, error) {
 	u := &l.units[b.Unit]
 	u.leases = slices.DeleteFunc(u.leases, func(x lease) bool { return x.worker == r.Author })
 	if _, known := l.contents[b.Tuples]; !known {
-		l.wanted[b.Tuples] = r
+		l.wanted[b.Tuples] = append(l.wanted[b.Tuples], r)
 	}
 	return true, nil
 }
@@ -217,11 +217,11 @@ func (l *Ledger) Attach(r *jobs.Record, ts []jobs.Tuple) error {
 	return nil
 }
 
-// Wanted are reveals whose tuples are not known here yet, one for each digest.
+// Wanted are the reveals whose tuples are not known here yet.
 func (l *Ledger) Wanted() []*jobs.Record {
 	out := make([]*jobs.Record, 0, len(l.wanted))
-	for _, r := range l.wanted {
-		out = append(out, r)
+	for _, rs := range l.wanted {
+		out = append(out, rs...)
 	}
 	return out
 }
