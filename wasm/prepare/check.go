@@ -1,0 +1,404 @@
+package prepare
+
+// maxLocals bounds the locals of one function, parameters included: a few bytes can claim four thousand million.
+const maxLocals = 50_000
+
+// frame is an open block of the function being checked.
+type frame struct {
+	op          opcode // opBlock, opLoop, opIf or opElse; the body itself is an opBlock
+	typ         funcType
+	height      int  // of the operand stack below it
+	unreachable bool // the rest of it cannot be reached: its operands may be anything
+}
+
+// label gives the types that a branch to the frame takes.
+func (f *frame) label() types {
+	if f.op == opLoop {
+		return f.typ.params
+	}
+	return f.typ.results
+}
+
+// checker validates one function after another and makes their plans. Its buffers are used again.
+type checker struct {
+	decoder
+	m      *module
+	eager  bool
+	locals []valType
+	stack  []value
+	frames []frame
+	number uint32 // of the instruction in the body
+	depth  int    // the deepest operand stack so far
+	sets   int    // local.set and local.tee so far
+	nan    nanFlow
+	*plan
+}
+
+func checkBodies(m *module, o Options) []plan {
+	plans := make([]plan, len(m.bodies))
+	c := &checker{m: m, eager: o.NaN == Eager}
+	for i, b := range m.bodies {
+		c.plan = &plans[i]
+		c.checkBody(m.funcType(uint32(m.importedFuncs+i)), b)
+	}
+	return plans
+}
+
+func (c *checker) checkBody(typ funcType, b body) {
+	c.reader = reader{section: "code", all: c.m.original[:b.end], pos: b.start}
+	c.locals = append(c.locals[:0], []valType(typ.params)...)
+	c.locals = readLocals(&c.reader, c.locals)
+	c.stack, c.frames = c.stack[:0], append(c.frames[:0], frame{op: opBlock, typ: funcType{results: typ.results}})
+	c.number, c.depth, c.sets = 0, 0, 0
+	c.nan.reset(c.locals, len(typ.params))
+	for len(c.frames) > 0 {
+		c.next()
+		c.instruction()
+		c.number++
+		c.depth = max(c.depth, len(c.stack))
+	}
+	if !c.done() {
+		c.refuse("code after the end of the function")
+	}
+	c.nan.settle(&c.marks)
+	c.plan.frame = frameBytes(c)
+}
+
+// readLocals appends the declared locals.
+func readLocals(r *reader, locals []valType) []valType {
+	for groups := r.u32(); groups > 0; groups-- {
+		n, t := r.u32(), valType(r.byte())
+		if !t.valid() {
+			r.refuseAt(r.pos-1, "unknown value type %#x", byte(t))
+		}
+		if uint64(len(locals))+uint64(n) > maxLocals {
+			r.refuse("more than %d locals", maxLocals)
+		}
+		for ; n > 0; n-- {
+			locals = append(locals, t)
+		}
+	}
+	return locals
+}
+
+func (c *checker) top() *frame { return &c.frames[len(c.frames)-1] }
+
+func (c *checker) push(v value) { c.stack = append(c.stack, v) }
+
+// pop takes an operand of the wanted type; bottom takes any.
+func (c *checker) pop(want valType) value {
+	f := c.top()
+	if len(c.stack) == f.height {
+		if !f.unreachable {
+			c.refuseAt(c.at, "operand missing: %s wanted", want)
+		}
+		return value{typ: want}
+	}
+	v := c.stack[len(c.stack)-1]
+	c.stack = c.stack[:len(c.stack)-1]
+	if v.typ != want && v.typ != bottom && want != bottom {
+		c.refuseAt(c.at, "operand is %s, %s wanted", v.typ, want)
+	}
+	if v.typ == bottom {
+		v.typ = want
+	}
+	return v
+}
+
+// popTypes takes operands that leave the sight of this instruction: into a block, a call, a branch.
+func (c *checker) popTypes(t types) {
+	for i := len(t) - 1; i >= 0; i-- {
+		c.hand(c.pop(valType(t[i])))
+	}
+}
+
+// pushTypes gives operands that come out of a block or a call.
+func (c *checker) pushTypes(t types) {
+	for i := range len(t) {
+		c.push(c.unknown(valType(t[i])))
+	}
+}
+
+func (c *checker) enter(op opcode, typ funcType) {
+	c.frames = append(c.frames, frame{op: op, typ: typ, height: len(c.stack)})
+	c.pushTypes(typ.params)
+}
+
+// leave closes the innermost frame and gives it back.
+func (c *checker) leave() frame {
+	f := *c.top()
+	c.popTypes(f.typ.results)
+	if len(c.stack) != f.height {
+		c.refuseAt(c.at, "%d operands too many at the end of a block", len(c.stack)-f.height)
+	}
+	c.frames = c.frames[:len(c.frames)-1]
+	return f
+}
+
+// stop notes that what follows in the innermost frame cannot be reached.
+func (c *checker) stop() {
+	f := c.top()
+	c.stack, f.unreachable = c.stack[:f.height], true
+}
+
+func (c *checker) label(depth uint32) types {
+	if uint64(depth) >= uint64(len(c.frames)) {
+		c.refuseAt(c.at, "label %d of %d", depth, len(c.frames))
+	}
+	if int(depth) == len(c.frames)-1 {
+		c.leavesBody = true
+	}
+	return c.frames[len(c.frames)-1-int(depth)].label()
+}
+
+func (c *checker) blockType() funcType {
+	switch {
+	case c.num == emptyBlock:
+		return funcType{}
+	case c.num < 0:
+		return funcType{results: types([]byte{byte(c.num & 0x7f)})}
+	case c.num >= int64(len(c.m.types)):
+		c.refuseAt(c.at, "type %d of %d", c.num, len(c.m.types))
+	}
+	return c.m.types[c.num]
+}
+
+func (c *checker) instruction() {
+	c.cost += fuelOf(c.op)
+	c.loops = c.loops || c.op == opLoop || bulk(c.op)
+	if o := &table[c.op]; o.imm != immSpecial && o.imm != immIndex && o.imm != immIndices {
+		c.plain(o)
+		return
+	}
+	switch c.op {
+	case opNop:
+	case opUnreachable, opBlock, opLoop, opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn:
+		c.control()
+	case opCall, opCallIndirect:
+		c.call()
+	case opDrop, opSelect, opSelectTyped:
+		c.parametric()
+	case opLocalGet, opLocalSet, opLocalTee:
+		c.local()
+	case opGlobalGet, opGlobalSet:
+		c.global()
+	case opI32Const, opI64Const, opF32Const, opF64Const, opV128Const:
+		c.push(value{typ: valType(table[c.op].out[0])})
+	case opRefNull, opRefIsNull, opRefFunc:
+		c.reference()
+	case opMemoryInit, opDataDrop:
+		c.data()
+	default:
+		c.tableOp()
+	}
+}
+
+func (c *checker) control() {
+	switch c.op {
+	case opUnreachable:
+		c.stop()
+	case opBlock, opLoop, opIf:
+		if c.op == opIf {
+			c.pop(i32)
+		}
+		t := c.blockType()
+		c.popTypes(t.params)
+		c.enter(c.op, t)
+	case opElse:
+		f := c.leave()
+		if f.op != opIf {
+			c.refuseAt(c.at, "else without if")
+		}
+		c.enter(opElse, f.typ)
+	case opEnd:
+		f := c.leave()
+		if f.op == opIf && f.typ.params != f.typ.results {
+			c.refuseAt(c.at, "if without else changes the operands")
+		}
+		if len(c.frames) > 0 {
+			c.pushTypes(f.typ.results)
+		}
+	case opBr:
+		c.popTypes(c.label(c.a))
+		c.stop()
+	case opBrIf:
+		c.pop(i32)
+		t := c.label(c.a)
+		c.popTypes(t)
+		c.pushTypes(t)
+	case opBrTable:
+		c.branchTable()
+	case opReturn:
+		c.popTypes(c.label(uint32(len(c.frames) - 1)))
+		c.stop()
+	}
+}
+
+func (c *checker) branchTable() {
+	c.pop(i32)
+	last := c.label(c.labels[len(c.labels)-1])
+	for _, depth := range c.labels {
+		t := c.label(depth)
+		if t == last {
+			continue // the check of the default will do
+		}
+		if len(t) != len(last) {
+			c.refuseAt(c.at, "branch table to labels of %d and %d operands", len(t), len(last))
+		}
+		c.probe(t)
+	}
+	c.popTypes(last)
+	c.stop()
+}
+
+// probe checks that the operands on top have the given types, and leaves them there.
+func (c *checker) probe(t types) {
+	held := make([]value, len(t))
+	for i := len(t) - 1; i >= 0; i-- {
+		held[i] = c.pop(valType(t[i]))
+	}
+	f := c.top()
+	if len(c.stack)+len(t) > f.height { // where operands were missing, in unreachable code, they may be anything again
+		c.stack = append(c.stack, held...)
+	}
+}
+
+func (c *checker) call() {
+	var t funcType
+	if c.op == opCall {
+		checkIndex(&c.reader, "function", c.a, len(c.m.funcs))
+		t = c.m.funcType(c.a)
+		if int(c.a) >= c.m.importedFuncs {
+			c.calls = append(c.calls, c.a-uint32(c.m.importedFuncs))
+		}
+	} else {
+		checkIndex(&c.reader, "type", c.a, len(c.m.types))
+		checkIndex(&c.reader, "table", c.b, len(c.m.tables))
+		if c.m.tables[c.b].elem != funcref {
+			c.refuseAt(c.at, "indirect call through a table of %s", c.m.tables[c.b].elem)
+		}
+		c.pop(i32)
+		t = c.m.types[c.a]
+		c.calls = append(c.calls, indirectCall|c.a)
+	}
+	c.popTypes(t.params)
+	c.pushTypes(t.results)
+}
+
+func (c *checker) parametric() {
+	if c.op == opDrop {
+		c.pop(bottom)
+		return
+	}
+	c.pop(i32)
+	want := bottom
+	if c.op == opSelectTyped {
+		want = valType(c.raw[0])
+	}
+	b := c.pop(want)
+	a := c.pop(b.typ)
+	if c.op == opSelect && (a.typ.reference() || b.typ.reference()) {
+		c.refuseAt(c.at, "select of references without their type")
+	}
+	if a.typ != bottom {
+		b.typ = a.typ
+	}
+	c.push(c.either(a, b))
+}
+
+func (c *checker) local() {
+	t := c.locals[checkIndex(&c.reader, "local", c.a, len(c.locals))]
+	switch c.op {
+	case opLocalGet:
+		c.push(c.load(c.a, t))
+	case opLocalSet:
+		c.sets++
+		c.store(c.a, c.pop(t))
+	case opLocalTee:
+		c.sets++
+		c.push(c.store(c.a, c.pop(t)))
+	}
+}
+
+func (c *checker) global() {
+	g := c.m.globals[checkIndex(&c.reader, "global", c.a, len(c.m.globals))]
+	if c.op == opGlobalGet {
+		c.push(c.unknown(g.typ))
+		return
+	}
+	if !g.mutable {
+		c.refuseAt(c.at, "global %d cannot be set", c.a)
+	}
+	c.hand(c.pop(g.typ))
+}
+
+func (c *checker) reference() {
+	switch c.op {
+	case opRefNull:
+		c.push(value{typ: valType(c.a)})
+	case opRefIsNull:
+		if v := c.pop(bottom); v.typ != bottom && !v.typ.reference() {
+			c.refuseAt(c.at, "operand is %s, a reference wanted", v.typ)
+		}
+		c.push(value{typ: i32})
+	case opRefFunc:
+		checkIndex(&c.reader, "function", c.a, len(c.m.funcs))
+		if c.m.declared == nil || !c.m.declared[c.a] {
+			c.refuseAt(c.at, "reference to function %d, which is not declared", c.a)
+		}
+		c.push(value{typ: funcref})
+	}
+}
+
+func (c *checker) data() {
+	if !c.m.hasDataCount {
+		c.refuseAt(c.at, "data segments used without a data count section")
+	}
+	checkIndex(&c.reader, "data segment", c.a, int(c.m.dataCount))
+	if c.op == opMemoryInit {
+		checkIndex(&c.reader, "memory", 0, len(c.m.memories))
+		c.popTypes(table[c.op].in)
+	}
+}
+
+func (c *checker) table(index uint32) valType {
+	return c.m.tables[checkIndex(&c.reader, "table", index, len(c.m.tables))].elem
+}
+
+func (c *checker) tableOp() {
+	three := types([]byte{byte(i32), byte(i32), byte(i32)})
+	switch c.op {
+	case opElemDrop:
+		checkIndex(&c.reader, "element segment", c.a, len(c.m.elems))
+	case opTableInit:
+		checkIndex(&c.reader, "element segment", c.a, len(c.m.elems))
+		if c.m.elems[c.a].typ != c.table(c.b) {
+			c.refuseAt(c.at, "elements and table differ in type")
+		}
+		c.popTypes(three)
+	case opTableCopy:
+		if c.table(c.a) != c.table(c.b) {
+			c.refuseAt(c.at, "tables differ in type")
+		}
+		c.popTypes(three)
+	case opTableGet:
+		t := c.table(c.a)
+		c.pop(i32)
+		c.push(value{typ: t})
+	case opTableSet:
+		c.pop(c.table(c.a))
+		c.pop(i32)
+	case opTableGrow:
+		t := c.table(c.a)
+		c.pop(i32)
+		c.pop(t)
+		c.push(value{typ: i32})
+	case opTableSize:
+		c.table(c.a)
+		c.push(value{typ: i32})
+	case opTableFill:
+		c.pop(i32)
+		c.pop(c.table(c.a))
+		c.pop(i32)
+	}
+}

@@ -1,0 +1,89 @@
+package prepare
+
+import "strings"
+
+// Names under which a prepared module exports what its host needs. An original that exports a name with this prefix is
+// refused.
+const (
+	// FuelGlobal is a mutable i64: the fuel that is left. It starts at 0. The host sets it before it calls anything,
+	// reads it afterwards, and what is missing was used. After a trap it stands where the last call left it, which is
+	// the same everywhere.
+	FuelGlobal = "shoal.fuel"
+	// StackGlobal is a mutable i64: the bytes of stack that calls may still take. It starts at Stack; the host sets it
+	// again before it calls into an instance that has trapped.
+	StackGlobal = "shoal.stack"
+	// StartFunction is the original's start function, if it has one. The host calls it once, with fuel, after
+	// instantiating and before anything else.
+	StartFunction = "shoal.start"
+
+	reservedPrefix = "shoal."
+)
+
+// Stack is how many bytes calls may nest in a prepared module, as this package counts them; both of wazero's compilers
+// have more.
+const Stack = 24 << 20
+
+// Exhaustion says which of its allowances a run used up.
+type Exhaustion uint8
+
+// What a run ran out of.
+const (
+	Nothing Exhaustion = iota // it ended, exited or trapped for reasons of its own
+	OutOfFuel
+	OutOfStack
+)
+
+// Exhausted tells, from the values of the two globals after a run that set them, however it ended, what it ran out of.
+// A run that ended well may still have used more fuel than it had, after the last test: that is OutOfFuel too.
+func Exhausted(fuel, stack uint64) Exhaustion {
+	switch {
+	case int64(stack) < 0:
+		return OutOfStack
+	case int64(fuel) < 0:
+		return OutOfFuel
+	}
+	return Nothing
+}
+
+// FuelUsed is what a run counts for that was given budget and left fuel: all of it when it ran out.
+func FuelUsed(budget, fuel uint64) uint64 {
+	if int64(fuel) < 0 {
+		return budget
+	}
+	return budget - fuel
+}
+
+func reservedName(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
+
+// fuelOf is what an instruction costs. Marks of structure do nothing at run time; bulk operations cost more by their
+// length, and memory.grow by its pages, see rewriter.bulk.
+func fuelOf(o opcode) uint32 {
+	switch o {
+	case opNop, opBlock, opLoop, opElse, opEnd:
+		return 0
+	}
+	return 1
+}
+
+// Extra fuel of operations whose work depends on an operand.
+const (
+	bytesPerFuel = 8    // of memory and tables that are filled, copied and initialised
+	fuelPerPage  = 1024 // of memory that is grown
+)
+
+// bulk tells whether an operation's work depends on the operand on top of the stack.
+func bulk(o opcode) bool {
+	switch o {
+	case opMemoryGrow, opMemoryInit, opMemoryCopy, opMemoryFill, opTableInit, opTableCopy, opTableGrow, opTableFill:
+		return true
+	}
+	return false
+}
+
+// minFrame is what the smallest call takes on a compiler's stack: return address, frame pointer, arguments.
+const minFrame = 64
+
+// frameBytes bounds what one call of the checked function can take.
+func frameBytes(c *checker) uint32 {
+	return minFrame + 8*uint32(len(c.locals)+c.depth+c.sets)
+}

@@ -1,0 +1,161 @@
+package prepare
+
+// bitsState says what is known, while checking, about the bits of a float that is a NaN.
+type bitsState uint8
+
+const (
+	fixed   bitsState = iota // the same on every engine (or no float at all)
+	made                     // chosen by the engine, in the instruction numbered value.by
+	ofLocal                  // those of the local value.by
+	loose                    // perhaps chosen by an engine, somewhere
+)
+
+// value is an operand as the checker sees it. Vectors and, when eager, scalars are made canonical where they are made,
+// if anything but arithmetic takes them; lazy scalars where their bits show.
+type value struct {
+	typ  valType
+	bits bitsState
+	by   uint32
+	lane shape // of a vector that was made
+}
+
+// nanFlow collects what is known of the scalar floats in locals, which is settled only at the end of the body.
+type nanFlow struct {
+	loose  []bool      // locals that may hold a NaN of free bits
+	copies [][2]uint32 // from local to local
+	wanted [][2]uint32 // instruction that shows the bits, if this local is loose
+}
+
+func (n *nanFlow) reset(locals []valType, params int) {
+	n.copies, n.wanted = n.copies[:0], n.wanted[:0]
+	n.loose = n.loose[:0]
+	for i := range locals {
+		n.loose = append(n.loose, i < params)
+	}
+}
+
+// settle spreads looseness along the copies and marks what shows it.
+func (n *nanFlow) settle(m *marks) {
+	for changed := true; changed; {
+		changed = false
+		for _, c := range n.copies {
+			if n.loose[c[0]] && !n.loose[c[1]] {
+				n.loose[c[1]], changed = true, true
+			}
+		}
+	}
+	for _, w := range n.wanted {
+		if n.loose[w[1]] {
+			m.add(w[0])
+		}
+	}
+}
+
+func (t valType) scalarFloat() bool { return t == f32 || t == f64 }
+
+// lazy tells whether a value is made canonical late, where its bits show.
+func (c *checker) lazy(t valType) bool { return !c.eager && t.scalarFloat() }
+
+// unknown is a value that comes out of a block, a call or a global.
+func (c *checker) unknown(t valType) value {
+	if c.lazy(t) {
+		return value{typ: t, bits: loose}
+	}
+	return value{typ: t}
+}
+
+// show notes that this instruction sees the bits of v; a lazy scalar is then its last operand.
+func (c *checker) show(v value) {
+	switch {
+	case v.bits == fixed:
+	case !c.lazy(v.typ):
+		c.marks.add(v.by)
+	case v.bits == ofLocal:
+		c.nan.wanted = append(c.nan.wanted, [2]uint32{c.number, v.by})
+	default:
+		c.marks.add(c.number)
+	}
+}
+
+// hand notes that v goes where it is lost from sight.
+func (c *checker) hand(v value) {
+	if v.bits != fixed && !c.lazy(v.typ) {
+		c.marks.add(v.by)
+	}
+}
+
+// load is the value of a local.
+func (c *checker) load(local uint32, t valType) value {
+	if c.lazy(t) {
+		return value{typ: t, bits: ofLocal, by: local}
+	}
+	return value{typ: t}
+}
+
+// store notes that v goes into a local, and gives what v is from then on.
+func (c *checker) store(local uint32, v value) value {
+	c.hand(v)
+	switch {
+	case !c.lazy(v.typ):
+		v.bits = fixed
+	case v.bits == ofLocal && v.by != local:
+		c.nan.copies = append(c.nan.copies, [2]uint32{v.by, local})
+	case v.bits == made || v.bits == loose:
+		c.nan.loose[local] = true
+	}
+	return v
+}
+
+// either is what a select of a and b gives.
+func (c *checker) either(a, b value) value {
+	if a.bits == fixed && b.bits == fixed {
+		return value{typ: b.typ}
+	}
+	c.hand(a)
+	c.hand(b)
+	return c.unknown(b.typ)
+}
+
+// plain checks an instruction that its signature describes whole.
+func (c *checker) plain(o *op) {
+	if o.imm >= immMem && o.imm <= immZeros || c.op == opMemoryGrow {
+		checkIndex(&c.reader, "memory", 0, len(c.m.memories))
+	}
+	var first value
+	for i := len(o.in) - 1; i >= 0; i-- {
+		v := c.pop(valType(o.in[i]))
+		if v.bits != fixed && !c.ignores(o, v, i) {
+			c.show(v)
+			v.bits = fixed
+		}
+		first = v
+	}
+	if len(o.out) == 0 {
+		return
+	}
+	result := value{typ: valType(o.out[0])}
+	switch {
+	case o.sight == computes && (o.from != noShape || o.to == noShape || first.bits != fixed):
+		result.bits, result.by, result.lane = made, c.number, o.to // a splat of fixed bits is fixed
+	case o.sight != carries || first.bits == fixed:
+	case first.typ == v128:
+		result.bits, result.by = made, c.number
+	case c.lazy(first.typ):
+		result = first
+	}
+	c.push(result)
+}
+
+// ignores tells whether the instruction cannot show the bits of its operand v, the index'th.
+func (c *checker) ignores(o *op, v value, index int) bool {
+	if v.typ == v128 {
+		return o.from != noShape && o.from == v.lane
+	}
+	switch o.sight {
+	case seesNumbers, computes:
+		return true
+	case carries:
+		return index == 0 && c.lazy(v.typ)
+	}
+	return false
+}

@@ -1,0 +1,31 @@
+package prepare
+
+// plan is what the first pass learns about a function, and what the call graph decides for it.
+type plan struct {
+	calls      []uint32 // functions called, and indirect types (indirectCall + type), in order, repeated as called
+	cost       uint32   // instructions in the body that cost fuel
+	frame      uint32   // bytes of stack that one call of it may take, estimated from above
+	loops      bool     // it has loops or bulk operations, where fuel is tested
+	leavesBody bool     // a branch or return leaves from elsewhere than the last end
+	marks      marks    // instructions that need a canonical NaN
+
+	charge uint32 // bytes of stack to charge at entry; 0 when its callers' charges cover it
+	test   bool   // fuel is tested at entry
+}
+
+// indirectCall in plan.calls marks the index of a type, not of a function.
+const indirectCall = 1 << 31
+
+// marks is a set of instructions of one function, by their number in the body.
+type marks []uint64
+
+func (m *marks) add(n uint32) {
+	for int(n/64) >= len(*m) {
+		*m = append(*m, 0)
+	}
+	(*m)[n/64] |= 1 << (n % 64)
+}
+
+func (m marks) has(n uint32) bool {
+	return int(n/64) < len(m) && m[n/64]&(1<<(n%64)) != 0
+}
