@@ -28,8 +28,13 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
-// sweepEvery is how often unused streams and old memories are let go.
-const sweepEvery = 15 * time.Second
+const (
+	// sweepEvery is how often unused streams and old memories are let go.
+	sweepEvery = 15 * time.Second
+	// settleFirst is how long after a newcomer a small grid looks around; it looks again after
+	// three times as long, and so on up to refreshEvery.
+	settleFirst = time.Second
+)
 
 // Host is this node's place in the network. Use New, then Run, then Close.
 type Host struct {
@@ -53,10 +58,10 @@ type Host struct {
 
 	changes chan struct{}
 
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
-	closed  sync.Once
-	failed  error // of Close
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	closed sync.Once
+	failed error // of Close
 }
 
 // New builds a host that listens, answers and can call. Run makes it find others.
@@ -216,13 +221,25 @@ func (h *Host) Run(ctx context.Context) error {
 func (h *Host) follow(ctx context.Context, events event.Subscription) {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
+	pause := settleFirst
+	settle := time.NewTimer(pause)
+	defer settle.Stop()
 	h.decideServer()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case e := <-events.Out():
-			h.react(e)
+			if h.react(e) {
+				pause = settleFirst
+				settle.Reset(pause)
+			}
+		case <-settle.C:
+			h.dht.RefreshRoutingTable()
+			h.remember()
+			if pause *= 3; pause < refreshEvery {
+				settle.Reset(pause)
+			}
 		case now := <-sweep.C:
 			h.calls.sweep(now)
 			h.asks.sweep(now)
@@ -232,7 +249,10 @@ func (h *Host) follow(ctx context.Context, events event.Subscription) {
 	}
 }
 
-func (h *Host) react(e any) {
+// react takes in an event, and reports whether it is time to look around: two nodes that join
+// by a third at the same moment do not hear of each other, and in a small grid the third may be
+// gone before the next refresh.
+func (h *Host) react(e any) (newcomer bool) {
 	switch e := e.(type) {
 	case event.EvtLocalReachabilityChanged:
 		h.reach.dialledBack(e.Reachability)
@@ -242,9 +262,11 @@ func (h *Host) react(e any) {
 		}
 		h.changed()
 	default:
+		newcomer = h.dht.RoutingTable().Size() < h.cfg.BucketSize
 		h.changed()
 	}
 	h.decideServer()
+	return newcomer
 }
 
 func (h *Host) changed() {
