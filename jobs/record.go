@@ -426,3 +426,8 @@ func (b *Batch) normalise() {
 		}
 	}
 }
+
+// Size is about how many bytes the record takes in a message.
+func (r *Record) Size() int {
+	return len(r.entry.Body) + len(r.entry.Path)*(len(Digest{})+2) + ed25519.SignatureSize + 96
+}

@@ -99,7 +99,7 @@ type PublishRequest struct {
 
 // PublishAnswer carries the keeper's receipt once it has everything.
 type PublishAnswer struct {
-	_       struct{} `cbor:",toarray"`
+	_       struct{}     `cbor:",toarray"`
 	Receipt []jobs.Batch // none yet: still fetching blobs; ask again
 }
 
@@ -144,8 +144,8 @@ type OfferRequest struct {
 // OfferAnswer acknowledges them.
 type OfferAnswer struct {
 	_       struct{} `cbor:",toarray"`
-	Fresh   uint32 // records that were new here
-	Refused uint32 // records that cannot be kept
+	Fresh   uint32   // records that were new here
+	Refused uint32   // records that cannot be kept
 	Summary *scheduler.Summary
 }
 

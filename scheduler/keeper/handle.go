@@ -1,0 +1,305 @@
+package keeper
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Handle answers one request of the keeper protocol from a peer, or from this node itself.
+// Board requests are not a keeper's: the node answers them.
+func (k *Keeper) Handle(ctx context.Context, from jobs.NodeID, request []byte) []byte {
+	verb, body, err := protocol.SplitRequest(request)
+	if err != nil {
+		return protocol.EncodeAnswer(nil, err)
+	}
+	answer, err := k.answer(ctx, from, verb, body)
+	return protocol.EncodeAnswer(answer, err)
+}
+
+// ask decodes a request and gives it to its handler.
+func ask[Q, A any](body []byte, f func(*Q) (A, error)) (any, error) {
+	var q Q
+	if err := protocol.DecodeRequest(body, &q); err != nil {
+		return nil, err
+	}
+	return f(&q)
+}
+
+func (k *Keeper) answer(ctx context.Context, from jobs.NodeID, verb protocol.Verb, body []byte) (any, error) {
+	switch verb {
+	case protocol.Publish:
+		return ask(body, func(q *protocol.PublishRequest) (*protocol.PublishAnswer, error) { return k.publish(ctx, from, q) })
+	case protocol.Claim:
+		return ask(body, func(q *protocol.ClaimRequest) (*protocol.ClaimAnswer, error) { return k.claim(ctx, from, q) })
+	case protocol.Renew:
+		return ask(body, func(q *protocol.RenewRequest) (*protocol.RenewAnswer, error) { return k.renew(from, q) })
+	case protocol.Offer:
+		return ask(body, func(q *protocol.OfferRequest) (*protocol.OfferAnswer, error) { return k.offer(ctx, q) })
+	case protocol.Watch:
+		return ask(body, func(q *protocol.WatchRequest) (*protocol.WatchAnswer, error) { return k.watch(ctx, q) })
+	case protocol.Read:
+		return ask(body, func(q *protocol.ReadRequest) (*protocol.ReadAnswer, error) { return k.read(from, q) })
+	case protocol.Summary:
+		return ask(body, func(q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) { return k.summary(ctx, q) })
+	case protocol.Manifest:
+		return ask(body, func(q *protocol.ShardRef) (*protocol.ManifestAnswer, error) { return k.describe(q) })
+	case protocol.Sync:
+		return ask(body, func(q *protocol.SyncRequest) (*protocol.SyncAnswer, error) { return k.sync(from, q) })
+	case protocol.Blob:
+		return ask(body, func(q *protocol.BlobRequest) (*protocol.BlobAnswer, error) { return k.blob(q) })
+	}
+	return nil, protocol.Refuse(protocol.Bad, "%s is not asked of a keeper", verb)
+}
+
+func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimRequest) (*protocol.ClaimAnswer, error) {
+	if len(q.Holds) > jobs.MaxGrantHolds {
+		return nil, protocol.Refuse(protocol.Bad, "claim of more than %d replicas", jobs.MaxGrantHolds)
+	}
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	set, err := k.setOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(set, k.self) {
+		return nil, protocol.Refuse(protocol.Unknown, "this node is not among the shard's keepers")
+	}
+	now := time.Now()
+	s.mu.Lock()
+	granted := s.ledger.Claim(now, from, q.Holds)
+	a := &protocol.ClaimAnswer{Granted: granted, Summary: s.summaryAfter(now, q.Known)}
+	s.settle()
+	s.mu.Unlock()
+	if len(granted) == 0 || from == s.job.Head.Submitter {
+		return a, nil // the submitter's own node needs no grant
+	}
+	grant := &jobs.Grant{Worker: from, Network: k.cfg.Peers.NetworkOf(from), Set: set, Holds: granted}
+	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, grant)
+	if err != nil {
+		return nil, err
+	}
+	a.Grant = jobs.Batches(rs)
+	return a, nil
+}
+
+// summaryAfter is the current summary, unless the asker has it. The caller holds mu.
+func (s *shard) summaryAfter(now time.Time, known uint64) *scheduler.Summary {
+	sum := s.ledger.Summary(now)
+	if sum.Version == known {
+		return nil
+	}
+	return &sum
+}
+
+func (k *Keeper) renew(from jobs.NodeID, q *protocol.RenewRequest) (*protocol.RenewAnswer, error) {
+	if len(q.Holds) > jobs.MaxGrantHolds {
+		return nil, protocol.Refuse(protocol.Bad, "more than %d replicas", jobs.MaxGrantHolds)
+	}
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.settle()
+	if q.Release {
+		s.ledger.Release(from, q.Holds)
+		return &protocol.RenewAnswer{}, nil
+	}
+	return &protocol.RenewAnswer{Lost: s.ledger.Renew(time.Now(), from, q.Holds)}, nil
+}
+
+func (k *Keeper) offer(ctx context.Context, q *protocol.OfferRequest) (*protocol.OfferAnswer, error) {
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	rs, err := k.open(s, q.Batches)
+	if err != nil {
+		return nil, err
+	}
+	fresh, refused, err := k.merge(ctx, s, rs)
+	if err == errGone {
+		return nil, protocol.Refuse(protocol.Unknown, "that shard is not kept here")
+	}
+	if err != nil {
+		k.cfg.Logger.Error("records could not be stored", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
+		return nil, protocol.Refuse(protocol.Full, "the keeper could not store the records")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &protocol.OfferAnswer{Fresh: uint32(fresh), Refused: uint32(refused), Summary: s.summaryAfter(time.Now(), q.Known)}, nil
+}
+
+// open verifies batches that are about the shard's job. One bad batch refuses them all: who
+// sends it is not to be trusted with the rest.
+func (k *Keeper) open(s *shard, bs []jobs.Batch) ([]*jobs.Record, error) {
+	var out []*jobs.Record
+	for i := range bs {
+		if bs[i].Job != s.ref.Job {
+			return nil, protocol.Refuse(protocol.Bad, "records of another job")
+		}
+		rs, err := bs[i].Open(k.cfg.Network)
+		if err != nil {
+			return nil, protocol.Refuse(protocol.Bad, "%v", err)
+		}
+		out = append(out, rs...)
+	}
+	return out, nil
+}
+
+// waitFor calls ready under mu until it says yes, the wait or ctx ends.
+func (s *shard) waitFor(ctx context.Context, millis uint32, ready func() bool) {
+	wait := min(time.Duration(millis)*time.Millisecond, maxWait)
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		done, changed := ready(), s.changed
+		s.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol.WatchAnswer, error) {
+	if len(q.Holds) > jobs.MaxGrantHolds {
+		return nil, protocol.Refuse(protocol.Bad, "more than %d replicas", jobs.MaxGrantHolds)
+	}
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	a := &protocol.WatchAnswer{}
+	s.waitFor(ctx, q.Wait, func() bool {
+		var seals []*jobs.Record
+		for _, h := range q.Holds {
+			if int(h.Unit) >= s.ledger.Units() {
+				continue
+			}
+			if s.ledger.Verdict(int(h.Unit)).State.Decided() {
+				a.Decided = append(a.Decided, h.Unit)
+			}
+			if rs, ok := s.ledger.RoundComplete(int(h.Unit), h.Replica); ok {
+				a.Ready = append(a.Ready, h)
+				seals = append(seals, rs...)
+			}
+		}
+		a.Seals = jobs.Batches(seals)
+		return len(a.Ready) > 0 || len(a.Decided) > 0
+	})
+	return a, nil
+}
+
+// maxReadBytes leaves room in a message for its frame.
+const maxReadBytes = protocol.MaxMessage - 256<<10
+
+func (k *Keeper) read(from jobs.NodeID, q *protocol.ReadRequest) (*protocol.ReadAnswer, error) {
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.insider(from)
+	var rs []*jobs.Record
+	a, size := &protocol.ReadAnswer{}, 0
+	if q.General {
+		// Grants are many and come with the seals that lean on them.
+		rs = slices.DeleteFunc(s.ledger.Records(s.ledger.Units()), func(r *jobs.Record) bool { return r.Kind == jobs.KindGrant })
+	}
+	for i, n := range q.Units {
+		if int(n) >= s.ledger.Units() {
+			return nil, protocol.Refuse(protocol.Bad, "no such unit")
+		}
+		unit := s.readable(int(n), all)
+		size += sizeOf(unit)
+		if size > maxReadBytes && i > 0 {
+			a.More = q.Units[i:]
+			break
+		}
+		rs = append(rs, unit...)
+	}
+	a.Batches = jobs.Batches(rs)
+	return a, nil
+}
+
+// insider reports whether a peer may see reveals before their unit is agreed: the submitter and
+// the other keepers. The caller holds mu.
+func (s *shard) insider(from jobs.NodeID) bool {
+	return from == s.job.Head.Submitter || slices.Contains(s.set, from)
+}
+
+// readable are the records of a unit that may be shown, with the grants that its seals lean on.
+// The caller holds mu.
+func (s *shard) readable(n int, all bool) []*jobs.Record {
+	rs := s.ledger.Seals(n)
+	for _, r := range rs {
+		rs = append(rs, s.ledger.Grants(r.Body.(*jobs.Seal).Grants)...)
+	}
+	if all || s.ledger.Verdict(n).State.Decided() {
+		rs = append(rs, s.ledger.Reveals(n)...)
+	}
+	return rs
+}
+
+func sizeOf(rs []*jobs.Record) (n int) {
+	for _, r := range rs {
+		n += r.Size()
+	}
+	return n
+}
+
+func (k *Keeper) summary(ctx context.Context, q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) {
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	a := &protocol.SummaryAnswer{}
+	s.waitFor(ctx, q.Wait, func() bool {
+		a.Summary = s.summaryAfter(time.Now(), q.Known)
+		return a.Summary != nil
+	})
+	return a, nil
+}
+
+func (k *Keeper) describe(q *protocol.ShardRef) (*protocol.ManifestAnswer, error) {
+	s, err := k.find(*q)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.ManifestAnswer{Head: s.meta.Head, Manifest: s.meta.Manifest, Proof: s.meta.Proof}, nil
+}
+
+func (k *Keeper) blob(q *protocol.BlobRequest) (*protocol.BlobAnswer, error) {
+	if q.Blob.Size > protocol.MaxSmallBlob {
+		return nil, protocol.Refuse(protocol.Bad, "blobs above 64 KiB move by bitswap")
+	}
+	if !k.cfg.Blobs.Has(q.Blob.Digest) {
+		return nil, protocol.Refuse(protocol.Unknown, "that blob is not here")
+	}
+	f, err := k.cfg.Blobs.Open(q.Blob.Digest)
+	if err != nil {
+		return nil, protocol.Refuse(protocol.Unknown, "that blob is not here")
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, protocol.MaxSmallBlob+1))
+	if err != nil || jobs.BlobOf(data) != q.Blob {
+		return nil, protocol.Refuse(protocol.Unknown, "that blob is not here")
+	}
+	return &protocol.BlobAnswer{Data: data}, nil
+}

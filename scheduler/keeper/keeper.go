@@ -1,0 +1,255 @@
+// Package keeper drives the scheduler: it holds the ledgers of the shards that are placed on
+// this node, answers the keeper protocol, keeps records on disk, fetches what must be held,
+// and repairs a shard's set of keepers. It decides nothing about work: package scheduler does.
+package keeper
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Peers is the network as a keeper needs it.
+type Peers interface {
+	Self() jobs.NodeID
+	// Nearest are the r reachable nodes nearest to a key, this one included where it is near.
+	Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error)
+	// Call asks another node a question of the keeper protocol.
+	Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte, error)
+	// NetworkOf is the network a peer was seen in; empty for a private address.
+	NetworkOf(jobs.NodeID) string
+}
+
+// Pair is a key and its value on disk.
+type Pair struct{ Key, Value []byte }
+
+// Disk keeps pairs. What Put was given is durable when it returns.
+type Disk interface {
+	Get(key []byte) ([]byte, bool, error)
+	Put(ctx context.Context, pairs ...Pair) error
+	Delete(ctx context.Context, keys ...[]byte) error
+	Scan(prefix []byte, f func(key, value []byte) error) error
+	DeletePrefix(ctx context.Context, prefix []byte) error
+}
+
+// Blobs holds the bytes a shard needs.
+type Blobs interface {
+	Has(jobs.Digest) bool
+	Open(jobs.Digest) (io.ReadCloser, error)
+	// Fetch gets a blob from one of its holders, unless it is here, and holds it for owner.
+	Fetch(ctx context.Context, owner string, b jobs.Blob, holders []jobs.NodeID, until time.Time) error
+	Release(ctx context.Context, owner string) error
+}
+
+// Config says what a keeper is made of.
+type Config struct {
+	Network string
+	Signer  jobs.Signer
+	Peers   Peers
+	Disk    Disk
+	Blobs   Blobs
+	Logger  *slog.Logger
+	// Changed is signalled when peers came or went; nil: only the clock prompts repairs.
+	Changed <-chan struct{}
+	// OnClosed is told of a submitter's word on a whole job, new here.
+	OnControl func(*jobs.Record)
+}
+
+// Times of a keeper's own housekeeping. None of them decides a verdict.
+const (
+	repairEvery   = 30 * time.Second // look a shard's nearest nodes up again
+	repairSoon    = time.Second      // after peers changed
+	syncSoon      = 2 * time.Second  // after records came
+	syncEvery     = time.Minute
+	tickEvery     = 500 * time.Millisecond
+	unloadAfter   = 2 * time.Minute // an idle ledger goes back to disk
+	keepAfterEnd  = 3 * 24 * time.Hour
+	maxShards     = 1 << 16
+	maxLoaded     = 256
+	maxWait       = 30 * time.Second // longest wait of a watch or a summary
+	callTimeout   = 5 * time.Second
+	fetchParallel = 8
+)
+
+// Keeper holds shards. Make one with New, then Run it.
+type Keeper struct {
+	cfg  Config
+	self jobs.NodeID
+
+	mu      sync.Mutex
+	shards  map[protocol.ShardRef]*shard
+	loading sync.Mutex // one ledger is read from disk at a time
+	fetches chan struct{}
+	tasks   sync.WaitGroup
+	ctx     context.Context // of Run; what handlers start must end with it
+}
+
+// New makes a keeper and lists the shards it holds; their ledgers are read when first needed.
+func New(cfg Config) (*Keeper, error) {
+	k := &Keeper{cfg: cfg, self: cfg.Signer.ID(), shards: map[protocol.ShardRef]*shard{}, fetches: make(chan struct{}, fetchParallel)}
+	k.ctx = context.Background()
+	err := cfg.Disk.Scan([]byte{metaPrefix}, func(key, value []byte) error {
+		s, err := openShard(cfg.Network, value)
+		if err != nil {
+			k.cfg.Logger.Warn("shard on disk is not readable, left alone", "error", err)
+			return nil
+		}
+		k.shards[s.ref] = s
+		return nil
+	})
+	return k, err
+}
+
+// Run repairs, syncs and forgets until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer k.tasks.Wait()
+	defer cancel()
+	k.mu.Lock()
+	k.ctx = ctx
+	k.mu.Unlock()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.cfg.Changed:
+			k.hurry(time.Now().Add(repairSoon))
+		case now := <-tick.C:
+			k.maintain(ctx, now)
+		}
+	}
+}
+
+// start runs f in a goroutine that Run waits for.
+func (k *Keeper) start(f func(ctx context.Context)) {
+	k.mu.Lock()
+	ctx := k.ctx
+	k.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	k.tasks.Add(1)
+	go func() {
+		defer k.tasks.Done()
+		f(ctx)
+	}()
+}
+
+// hurry brings every shard's next repair forward.
+func (k *Keeper) hurry(at time.Time) {
+	for _, s := range k.all() {
+		s.mu.Lock()
+		if s.repairAt.After(at) {
+			s.repairAt = at
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (k *Keeper) all() []*shard {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]*shard, 0, len(k.shards))
+	for _, s := range k.shards {
+		out = append(out, s)
+	}
+	return out
+}
+
+// Held are the shards kept here.
+func (k *Keeper) Held() []protocol.ShardRef {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]protocol.ShardRef, 0, len(k.shards))
+	for ref := range k.shards {
+		out = append(out, ref)
+	}
+	return out
+}
+
+// Local reports whether a shard is kept here only and for this node alone: its job has not been
+// offered to the grid.
+func (k *Keeper) Local(ref protocol.ShardRef) bool {
+	k.mu.Lock()
+	s := k.shards[ref]
+	k.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.local
+}
+
+// find gives a shard with its ledger loaded.
+func (k *Keeper) find(ref protocol.ShardRef) (*shard, error) {
+	k.mu.Lock()
+	s := k.shards[ref]
+	k.mu.Unlock()
+	if s == nil {
+		return nil, protocol.Refuse(protocol.Unknown, "that shard is not kept here")
+	}
+	return s, k.load(s)
+}
+
+// load reads a shard's records from disk if its ledger is not in memory.
+func (k *Keeper) load(s *shard) error {
+	s.mu.Lock()
+	loaded := s.ledger != nil
+	s.touched = time.Now()
+	s.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ledger != nil {
+		return nil
+	}
+	ledger := scheduler.NewLedger(s.job, s.ref.Shard, s.manifest)
+	err := k.cfg.Disk.Scan(recordPrefix(s.ref), func(_, value []byte) error {
+		var b jobs.Batch
+		err := jobs.Decode(value, protocol.MaxMessage, &b)
+		var rs []*jobs.Record
+		if err == nil {
+			rs, err = b.Open(k.cfg.Network)
+		}
+		if err != nil {
+			k.cfg.Logger.Warn("a record on disk is not readable, left alone", "job", s.ref.Job.Short(), "error", err)
+			return nil
+		}
+		for _, r := range rs {
+			if _, err := ledger.Apply(r); err == nil {
+				attachInline(ledger, s.manifest, r)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.ledger = ledger
+	s.settle()
+	return nil
+}
+
+func newSecret() (s [32]byte) {
+	if _, err := rand.Read(s[:]); err != nil {
+		panic(err) // crypto/rand never fails on the platforms we run on
+	}
+	return s
+}
+
+var errGone = errors.New("shard was handed over")

@@ -1,0 +1,337 @@
+package keeper
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// setOf is the shard's confirmed keeper set as this node sees it, looked up when first needed.
+func (k *Keeper) setOf(ctx context.Context, s *shard) ([]jobs.NodeID, error) {
+	s.mu.Lock()
+	set, local := s.set, s.local
+	s.mu.Unlock()
+	if local {
+		return []jobs.NodeID{k.self}, nil
+	}
+	if set != nil {
+		return set, nil
+	}
+	return k.lookup(ctx, s)
+}
+
+func (k *Keeper) lookup(ctx context.Context, s *shard) ([]jobs.NodeID, error) {
+	set, err := k.cfg.Peers.Nearest(ctx, scheduler.Key(s.ref.Job, s.ref.Shard, 0), scheduler.Keepers)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set, s.setAt = set, time.Now()
+	return set, nil
+}
+
+// maintain starts what is due. At most fetchParallel shards are worked on at a time.
+func (k *Keeper) maintain(ctx context.Context, now time.Time) {
+	loaded := 0
+	for _, s := range k.all() {
+		s.mu.Lock()
+		end := s.job.Head.Expires
+		if s.ledger != nil {
+			loaded++
+			end = s.ledger.Expires()
+		}
+		repair := !s.busy && !s.local && !now.Before(s.repairAt)
+		sync := !s.busy && !s.local && !s.syncAt.IsZero() && !now.Before(s.syncAt)
+		s.busy = s.busy || repair || sync
+		idle := s.ledger != nil && !s.busy && now.Sub(s.touched) > unloadAfter && s.fetchless()
+		if idle && loaded > maxLoaded/2 {
+			s.ledger = nil
+		}
+		s.mu.Unlock()
+		if now.Unix() > end+int64(keepAfterEnd/time.Second) {
+			k.forget(ctx, s, true)
+			continue
+		}
+		if repair || sync {
+			k.start(func(ctx context.Context) { k.work(ctx, s, repair) })
+		}
+	}
+}
+
+// fetchless reports that nothing is being fetched. The caller holds mu.
+func (s *shard) fetchless() bool { return len(s.fetching) == 0 }
+
+func (k *Keeper) work(ctx context.Context, s *shard, repair bool) {
+	defer func() {
+		s.mu.Lock()
+		s.busy = false
+		s.mu.Unlock()
+	}()
+	select {
+	case k.fetches <- struct{}{}:
+		defer func() { <-k.fetches }()
+	case <-ctx.Done():
+		return
+	}
+	if err := k.load(s); err != nil {
+		k.cfg.Logger.Error("shard cannot be read", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
+		return
+	}
+	if repair {
+		k.repair(ctx, s)
+	}
+	k.syncAll(ctx, s)
+	k.fetchPayloads(s)
+}
+
+// repair looks the shard's nearest nodes up, brings it to those that lack it, says who keeps it
+// now, and lets it go where this node is not among them any more.
+func (k *Keeper) repair(ctx context.Context, s *shard) {
+	s.mu.Lock()
+	s.repairAt = time.Now().Add(repairEvery)
+	old := s.set
+	s.mu.Unlock()
+	set, err := k.lookup(ctx, s)
+	if err != nil || len(set) == 0 {
+		return
+	}
+	if !slices.Equal(old, set) {
+		k.cfg.Logger.Debug("keepers changed", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "keepers", len(set))
+	}
+	placed := 0
+	for i, n := range set {
+		if n == k.self {
+			placed++
+			continue
+		}
+		if k.bring(ctx, s, n, i) {
+			placed++
+		}
+	}
+	if err := k.announce(ctx, s, set); err != nil {
+		k.cfg.Logger.Debug("hand-over not stored", "error", err)
+	}
+	if placed == len(set) && !slices.Contains(set, k.self) && k.allEqual(ctx, s, set) {
+		k.forget(ctx, s, false)
+	}
+}
+
+// bring makes sure that a node keeps the shard.
+func (k *Keeper) bring(ctx context.Context, s *shard, n jobs.NodeID, _ int) bool {
+	s.mu.Lock()
+	complete := s.complete
+	s.mu.Unlock()
+	if _, err := k.exchange(ctx, s, n); err == nil {
+		return true
+	} else if !protocol.Refused(err, protocol.Unknown) || !complete {
+		return false
+	}
+	q := &protocol.PublishRequest{Head: s.meta.Head, Shard: s.ref.Shard, Manifest: s.meta.Manifest, Proof: s.meta.Proof, Wait: 4000}
+	for range 10 {
+		var a protocol.PublishAnswer
+		if err := k.call(ctx, n, protocol.Publish, q, &a); err != nil {
+			return false
+		}
+		if len(a.Receipt) == 0 {
+			continue
+		}
+		if rs, err := k.open(s, a.Receipt); err == nil {
+			_, _, err = k.merge(ctx, s, rs)
+			if err != nil {
+				return false
+			}
+		}
+		_, err := k.exchange(ctx, s, n)
+		return err == nil
+	}
+	return false
+}
+
+// announce signs a hand-over where the set has members that no placement or hand-over names.
+func (k *Keeper) announce(ctx context.Context, s *shard, set []jobs.NodeID) error {
+	s.mu.Lock()
+	custody := s.ledger.Custodians()
+	s.mu.Unlock()
+	known := func(n jobs.NodeID) bool { return slices.Contains(custody, n) }
+	if !known(k.self) || !slices.ContainsFunc(set, func(n jobs.NodeID) bool { return !known(n) }) {
+		return nil
+	}
+	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, &jobs.Handover{Set: set})
+	if err != nil {
+		return err
+	}
+	_, _, err = k.merge(ctx, s, rs)
+	return err
+}
+
+// allEqual reports whether every node of the set has all that is here.
+func (k *Keeper) allEqual(ctx context.Context, s *shard, set []jobs.NodeID) bool {
+	for _, n := range set {
+		if n == k.self {
+			continue
+		}
+		if slots, err := k.exchange(ctx, s, n); err != nil || slots > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// forget stops keeping a shard: its keepers are others now, or its job is over.
+func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
+	s.mu.Lock()
+	s.gone = true
+	s.mu.Unlock()
+	s.writing.Lock()   // writes under way go first
+	s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
+	if ended {
+		stone := append([]byte{tombstonePrefix}, s.ref.Job[:]...)
+		if err := k.cfg.Disk.Put(ctx, Pair{stone, nil}); err != nil {
+			return
+		}
+	}
+	if err := k.cfg.Disk.Delete(ctx, refKey(metaPrefix, s.ref)); err != nil {
+		return
+	}
+	k.mu.Lock()
+	delete(k.shards, s.ref)
+	k.mu.Unlock()
+	if err := k.cfg.Disk.DeletePrefix(ctx, recordPrefix(s.ref)); err != nil {
+		k.cfg.Logger.Warn("records of a shard that was let go remain", "error", err)
+	}
+	if err := k.cfg.Blobs.Release(ctx, owner(s.ref)); err != nil {
+		k.cfg.Logger.Warn("blobs of a shard that was let go remain", "error", err)
+	}
+	s.mu.Lock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+	k.cfg.Logger.Debug("shard let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "ended", ended)
+}
+
+// syncAll exchanges records with every other keeper of the shard.
+func (k *Keeper) syncAll(ctx context.Context, s *shard) {
+	s.mu.Lock()
+	set := slices.Clone(s.set)
+	s.syncAt = time.Now().Add(syncEvery)
+	s.mu.Unlock()
+	for _, n := range set {
+		if n == k.self {
+			continue
+		}
+		if _, err := k.exchange(ctx, s, n); err != nil {
+			k.cfg.Logger.Debug("sync failed", "peer", n.Short(), "error", err)
+		}
+	}
+}
+
+// exchange compares this node's records of a shard with another keeper's, takes what is lacking
+// here and offers what is lacking there. It reports how many slots differed.
+func (k *Keeper) exchange(ctx context.Context, s *shard, n jobs.NodeID) (int, error) {
+	s.mu.Lock()
+	q := &protocol.SyncRequest{Shard: s.ref, Digests: s.ledger.Digests()}
+	s.mu.Unlock()
+	var a protocol.SyncAnswer
+	if err := k.call(ctx, n, protocol.Sync, q, &a); err != nil {
+		return 0, err
+	}
+	if len(a.Slots) == 0 {
+		return 0, nil
+	}
+	theirs, err := k.open(s, a.Batches)
+	if err != nil {
+		return 0, err
+	}
+	if _, _, err := k.merge(ctx, s, theirs); err != nil {
+		return 0, err
+	}
+	have := map[jobs.Digest]bool{}
+	for _, r := range theirs {
+		have[r.ID] = true
+	}
+	var lacking []*jobs.Record
+	size := 0
+	s.mu.Lock()
+	for _, slot := range a.Slots {
+		if int(slot) >= s.ledger.Slots() {
+			continue
+		}
+		for _, r := range s.ledger.Records(int(slot)) {
+			if size += r.Size(); !have[r.ID] && size < maxReadBytes {
+				lacking = append(lacking, r)
+			}
+		}
+	}
+	s.mu.Unlock()
+	if len(lacking) == 0 {
+		return len(a.Slots), nil
+	}
+	return len(a.Slots), k.call(ctx, n, protocol.Offer, &protocol.OfferRequest{Shard: s.ref, Batches: jobs.Batches(lacking)}, &protocol.OfferAnswer{})
+}
+
+// sync answers another keeper's comparison.
+func (k *Keeper) sync(from jobs.NodeID, q *protocol.SyncRequest) (*protocol.SyncAnswer, error) {
+	s, err := k.find(q.Shard)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mine := s.ledger.Digests()
+	if len(q.Digests) != len(mine) {
+		return nil, protocol.Refuse(protocol.Bad, "the shard has %d slots", len(mine))
+	}
+	all := s.insider(from) || slices.Contains(s.ledger.Custodians(), from)
+	a, size := &protocol.SyncAnswer{}, 0
+	var rs []*jobs.Record
+	for slot := range mine {
+		if mine[slot] == q.Digests[slot] {
+			continue
+		}
+		part := s.ledger.Records(slot)
+		if slot < s.ledger.Units() && !all {
+			part = s.readable(slot, false)
+		}
+		part, size = fit(part, size, q.Digests[slot])
+		if len(part) == 0 && size >= maxReadBytes {
+			break // the next exchange goes on from here
+		}
+		a.Slots = append(a.Slots, uint16(slot))
+		rs = append(rs, part...)
+	}
+	a.Batches = jobs.Batches(rs)
+	return a, nil
+}
+
+// fit takes as many records as a message still has room for, beginning at a place that moves
+// with the asker's digest, so that a slot larger than a message is told in several.
+func fit(rs []*jobs.Record, size int, seed uint64) ([]*jobs.Record, int) {
+	if total := size + sizeOf(rs); total <= maxReadBytes {
+		return rs, total
+	}
+	var out []*jobs.Record
+	for i := range rs {
+		r := rs[(int(seed%uint64(len(rs)))+i)%len(rs)]
+		if size += r.Size(); size > maxReadBytes {
+			break
+		}
+		out = append(out, r)
+	}
+	return out, size
+}
+
+// call asks another keeper.
+func (k *Keeper) call(ctx context.Context, to jobs.NodeID, v protocol.Verb, q, a any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, err := k.cfg.Peers.Call(ctx, to, protocol.EncodeRequest(v, q))
+	if err != nil {
+		return err
+	}
+	return protocol.DecodeAnswer(raw, a)
+}

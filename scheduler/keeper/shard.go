@@ -1,0 +1,224 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// On disk a shard is one pair that says what it is, and one pair for each group of records that
+// came together.
+const (
+	metaPrefix      = 'm'
+	recordsPrefix   = 'r'
+	tombstonePrefix = 't'
+)
+
+func refKey(prefix byte, ref protocol.ShardRef) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte{prefix}, ref.Job[:]...), ref.Shard)
+}
+
+func recordPrefix(ref protocol.ShardRef) []byte { return refKey(recordsPrefix, ref) }
+
+// meta is what a shard is, as it lies on disk.
+type meta struct {
+	_        struct{} `cbor:",toarray"`
+	Head     []byte
+	Shard    uint32
+	Manifest []byte
+	Proof    []jobs.Digest
+	Local    bool
+	Complete bool // the program and every input are here
+}
+
+// shard is one shard kept here.
+type shard struct {
+	ref      protocol.ShardRef
+	job      *jobs.Job
+	manifest *jobs.Manifest
+	meta     meta
+
+	mu       sync.Mutex
+	ledger   *scheduler.Ledger // nil while only on disk
+	local    bool
+	complete bool
+	gone     bool          // handed over; nothing may be added
+	changed  chan struct{} // closed and replaced when the ledger's version grows
+	seen     uint64        // version at the last close of changed
+	touched  time.Time
+	set      []jobs.NodeID // the confirmed keeper set, as this node sees it
+	setAt    time.Time
+	repairAt time.Time
+	syncAt   time.Time
+	busy     bool // a repair or sync is under way
+	fetching map[jobs.Digest]time.Time
+
+	writing sync.RWMutex // held for reading while fresh records go to disk
+}
+
+// openShard checks a shard's description again, whoever it came from.
+func openShard(network string, raw []byte) (*shard, error) {
+	var m meta
+	if err := jobs.Decode(raw, protocol.MaxMessage, &m); err != nil {
+		return nil, err
+	}
+	return newShard(network, m)
+}
+
+func newShard(network string, m meta) (*shard, error) {
+	job, err := jobs.OpenHead(m.Head, network)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := jobs.OpenManifest(&job.Head, m.Shard, m.Manifest, m.Proof)
+	if err != nil {
+		return nil, err
+	}
+	return &shard{
+		ref: protocol.ShardRef{Job: job.ID, Shard: m.Shard}, job: job, manifest: manifest, meta: m,
+		local: m.Local, complete: m.Complete,
+		changed: make(chan struct{}), fetching: map[jobs.Digest]time.Time{},
+	}, nil
+}
+
+// settle wakes who waits for changes. The caller holds mu.
+func (s *shard) settle() {
+	if s.ledger.Version() != s.seen {
+		s.seen = s.ledger.Version()
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+}
+
+// owner is the name under which a shard's blobs are held.
+func owner(ref protocol.ShardRef) string {
+	return "keep/" + ref.Job.String() + "/" + string(binary.BigEndian.AppendUint32(nil, ref.Shard))
+}
+
+// merge adds verified records and makes the new ones durable before it returns.
+func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh, refused int, err error) {
+	var added []*jobs.Record
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return 0, 0, errGone
+	}
+	for _, r := range rs {
+		ok, err := s.ledger.Apply(r)
+		switch {
+		case err != nil:
+			refused++
+		case ok:
+			added = append(added, r)
+			attachInline(s.ledger, s.manifest, r)
+		}
+	}
+	if len(added) > 0 {
+		s.hold()
+		now := time.Now()
+		s.syncAt = earlier(s.syncAt, now.Add(syncSoon))
+		s.writing.RLock()
+	}
+	s.mu.Unlock()
+	if len(added) == 0 {
+		// Others' writes of the same records may still be under way.
+		s.writing.Lock()
+		s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
+		return 0, refused, nil
+	}
+	err = k.cfg.Disk.Put(ctx, pairsOf(s.ref, added)...)
+	s.writing.RUnlock()
+	if err != nil {
+		return 0, refused, err
+	}
+	s.mu.Lock()
+	s.settle()
+	s.mu.Unlock()
+	k.after(s, added)
+	return len(added), refused, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// pairsOf are the records as they lie on disk, grouped as they were signed.
+func pairsOf(ref protocol.ShardRef, rs []*jobs.Record) []Pair {
+	var out []Pair
+	for _, b := range jobs.Batches(rs) {
+		raw := jobs.Encode(b)
+		sum := jobs.Sum(raw)
+		out = append(out, Pair{Key: append(recordPrefix(ref), sum[:16]...), Value: raw})
+	}
+	return out
+}
+
+// attachInline makes a reveal's tuples known where its payload came with it and is sound.
+func attachInline(l *scheduler.Ledger, m *jobs.Manifest, r *jobs.Record) {
+	b, ok := r.Body.(*jobs.Reveal)
+	if !ok || len(b.Inline) == 0 || int(b.Unit) >= len(m.Units) {
+		return
+	}
+	h, err := jobs.VerifyPayload(bytes.NewReader(b.Inline), int(m.Units[b.Unit].Count))
+	if err != nil {
+		return // a vote that cannot be opened is no vote
+	}
+	_ = l.Attach(r, h.Tuples) // tuples that are not what was revealed: no vote either
+}
+
+// hold notes the units whose agreed output is here because it came inside the records. The
+// caller holds mu.
+func (s *shard) hold() {
+	for n := range s.ledger.Units() {
+		if s.ledger.Held(n) {
+			continue
+		}
+		v := s.ledger.Verdict(n)
+		if !v.State.Decided() {
+			continue
+		}
+		for _, vote := range v.Votes {
+			if len(vote.Reveal.Body.(*jobs.Reveal).Inline) > 0 && agrees(v, vote) {
+				s.ledger.SetHeld(n)
+				break
+			}
+		}
+	}
+}
+
+// agrees reports whether a vote's payload has the output of every input that was agreed on.
+func agrees(v *scheduler.Verdict, vote scheduler.Vote) bool {
+	for i := range v.Inputs {
+		if v.Inputs[i].State == scheduler.Agreed && vote.Tuples[i] != v.Inputs[i].Tuple {
+			return false
+		}
+	}
+	return true
+}
+
+// after does what new records ask for: fetch payloads, tell of a closed job.
+func (k *Keeper) after(s *shard, added []*jobs.Record) {
+	payloads := false
+	for _, r := range added {
+		switch b := r.Body.(type) {
+		case *jobs.Reveal:
+			payloads = payloads || len(b.Inline) == 0
+		case *jobs.Control:
+			if k.cfg.OnControl != nil {
+				k.cfg.OnControl(r)
+			}
+		}
+	}
+	if payloads {
+		k.fetchPayloads(s)
+	}
+}
