@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/files"
 )
 
 // ending is how a guest ended, before memory refused to it is taken into account.
@@ -33,6 +34,8 @@ func endingOf(err error) ending {
 		return ending{outcome: jobs.OutputLimit, reason: errOutputLimit.Error()}
 	case errors.Is(err, errHostMemory):
 		return ending{outcome: jobs.GaveUp, reason: errHostMemory.Error()}
+	case errors.Is(err, files.ErrHost):
+		return ending{outcome: jobs.GaveUp, reason: firstLine(err)}
 	case errors.As(err, &crash):
 		// Arguments that make a WASI function fail in Go do so everywhere.
 		return ending{outcome: jobs.Trap, reason: "called a WASI function wrongly: " + crash.Error()}
@@ -47,6 +50,11 @@ func endingOf(err error) ending {
 // stackOverflow is how wazero names a stack that grew too deep: how deep that is depends on
 // the machine, so it is no result.
 const stackOverflow = "stack overflow"
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
 
 // trapReason is what happened and in which function, without the rest of the trace.
 func trapReason(err error) string {

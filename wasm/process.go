@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/files"
 )
 
 // child is the parent's side of a run child.
@@ -200,12 +202,19 @@ func (c *child) give(in Input) error {
 	if in.File == nil {
 		f = putText(putText(f, ""), "")
 	} else {
+		if !files.ValidName(in.File.Name) {
+			return fmt.Errorf("sandbox: %q cannot be the name of an input file", in.File.Name)
+		}
 		var err error
 		if file, err = os.Open(in.File.Path); err != nil {
 			return fmt.Errorf("open the input file: %w", err)
 		}
 		defer file.Close()
-		f = putText(putText(f, in.File.Name), in.File.Path)
+		path, err := filepath.Abs(in.File.Path)
+		if err != nil {
+			return fmt.Errorf("find the input file: %w", err)
+		}
+		f = putText(putText(f, in.File.Name), path)
 	}
 	n, more := 0, uint64(0)
 	if in.Stdin != nil {

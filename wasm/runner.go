@@ -13,9 +13,11 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/files"
 )
 
 // runner is the inside of a run child: a compiled program, and the parts of a guest's world
@@ -31,6 +33,7 @@ type runner struct {
 	program wazero.CompiledModule
 	ctx     context.Context // carries the allocator: it is how wazero is told
 	memory  *memory
+	data    []files.Host
 	stdout  stdout
 	stderr  stderr
 }
@@ -106,6 +109,9 @@ func (r *runner) load() (*failure, error) {
 	if err != nil {
 		return &failure{Cache: true, Reason: err.Error()}, nil
 	}
+	if r.data, err = openData(s.Data); err != nil {
+		return &failure{Reason: err.Error()}, nil
+	}
 	r.seed = s.Seed
 	r.memory = &memory{limit: s.Limits.Memory &^ (1<<16 - 1)}
 	r.ctx = experimental.WithMemoryAllocator(context.Background(), r.memory)
@@ -138,7 +144,18 @@ func (r *runner) one(payload []byte) error {
 	r.memory.begin()
 	r.stdout.begin()
 	r.stderr.begin()
-	end := r.guest(in)
+	var file *files.Host
+	if in.file != "" {
+		f, err := r.link.takeFile(in.path)
+		if err != nil {
+			return fmt.Errorf("take the input file: %w", err)
+		}
+		defer f.Close()
+		if file, err = show(in.file, f); err != nil {
+			return err
+		}
+	}
+	end := r.guest(in, file)
 	if r.memory.refused && (end.outcome == jobs.Exit || end.outcome == jobs.Trap) {
 		end = ending{outcome: jobs.MemoryLimit, exit: end.exit, reason: "asked for more memory than the limit"}
 	}
@@ -157,14 +174,16 @@ func (r *runner) one(payload []byte) error {
 }
 
 // guest makes a fresh instance, in a fresh world, and runs it to its end.
-func (r *runner) guest(in guestInput) ending {
+func (r *runner) guest(in guestInput, file *files.Host) ending {
 	var now clock
+	tree := files.New(surroundings{&now, r.memory}, r.data, file)
 	config := wazero.NewModuleConfig().
 		WithName("").
 		WithArgs(in.args...).
 		WithStdin(&stdin{chunk: in.stdin, more: in.more, want: r.want}).
 		WithStdout(&r.stdout).
 		WithStderr(&r.stderr).
+		WithFSConfig(wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(tree, "/")).
 		WithRandSource(randomness(r.seed, in.number)).
 		WithWalltime(now.wall, 1000).
 		WithNanotime(now.monotonic, 1).
@@ -174,6 +193,32 @@ func (r *runner) guest(in guestInput) ending {
 		instance.Close(r.ctx) // gives the memory back; it has no error to give
 	}
 	return endingOf(err)
+}
+
+// openData opens the files that every guest sees.
+func openData(data []File) ([]files.Host, error) {
+	var hosts []files.Host
+	for _, d := range data {
+		f, err := os.Open(d.Path)
+		if err != nil {
+			return nil, fmt.Errorf("open data: %w", err)
+		}
+		host, err := show(d.Name, f)
+		if err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, *host)
+	}
+	return hosts, nil
+}
+
+// show makes an open file of the host one that guests see.
+func show(name string, f *os.File) (*files.Host, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("look at file %s: %w", name, err)
+	}
+	return &files.Host{Name: name, From: f, Size: info.Size()}, nil
 }
 
 // want asks the parent for more stdin.

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/shoalgrid/shoal/wasm/files"
 )
 
 // Options are what a Sandbox needs to know about its host.
@@ -69,17 +71,44 @@ func (s *Sandbox) Start(ctx context.Context, spec Spec) (*Guest, error) {
 	if spec.Limits.Memory > MaxMemory {
 		return nil, &Refused{Reason: fmt.Sprintf("asks for %d MiB of memory; at most %d MiB are given", spec.Limits.Memory>>20, MaxMemory>>20)}
 	}
-	path, err := filepath.Abs(spec.Program.Path)
+	spec, err := placed(spec)
 	if err != nil {
-		return nil, fmt.Errorf("find the program: %w", err)
+		return nil, err
 	}
-	spec.Program.Path = path
 	g := &Guest{sandbox: s, spec: spec}
 	if _, err := g.warm(ctx); err != nil {
 		return nil, err
 	}
 	return g, nil
 }
+
+// placed is the spec with absolute paths, since a child is in another folder, and with
+// names checked.
+func placed(spec Spec) (Spec, error) {
+	var err error
+	if spec.Program.Path, err = filepath.Abs(spec.Program.Path); err != nil {
+		return spec, fmt.Errorf("find the program: %w", err)
+	}
+	if len(spec.Data) > maxData {
+		return spec, fmt.Errorf("sandbox: %d data files; at most %d are possible", len(spec.Data), maxData)
+	}
+	data := make([]File, len(spec.Data))
+	for i, d := range spec.Data {
+		if !files.ValidName(d.Name) {
+			return spec, fmt.Errorf("sandbox: %q cannot be the name of a data file", d.Name)
+		}
+		path, err := filepath.Abs(d.Path)
+		if err != nil {
+			return spec, fmt.Errorf("find data file %s: %w", d.Name, err)
+		}
+		data[i] = File{Name: d.Name, Path: path}
+	}
+	spec.Data = data
+	return spec, nil
+}
+
+// maxData is how many data files a guest can be shown: each takes a file descriptor.
+const maxData = 256
 
 // command is a child of the given kind, about to start.
 func (s *Sandbox) command(ctx context.Context, kind string) *exec.Cmd {

@@ -43,6 +43,18 @@ func (c *clock) sleep(ns int64) {
 	}
 }
 
+// surroundings is what the file system needs of the rest of the world.
+type surroundings struct {
+	clock  *clock
+	memory *memory
+}
+
+// Now implements files.World.
+func (s surroundings) Now() int64 { return epoch*1e9 + int64(*s.clock) }
+
+// Take implements files.World.
+func (s surroundings) Take(bytes int64) bool { return s.memory.take(bytes) }
+
 // randomness is the stream of random bytes of one input: of the job's seed and the
 // input's number, and of nothing else, so that the grid gives what a run alone gives.
 func randomness(seed, number uint64) io.Reader {
