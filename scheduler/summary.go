@@ -24,7 +24,8 @@ type Summary struct {
 // MaxSummaryDonors bounds the donors named in a summary; more are told by the records.
 const MaxSummaryDonors = 64
 
-const heldFlag = 0x80
+// HeldFlag is the bit of a unit's first byte that says its output bytes are held.
+const HeldFlag = 0x80
 
 // UnitSummary is one unit's part of a summary.
 type UnitSummary struct {
@@ -39,7 +40,7 @@ func (s *Summary) Unit(n int) UnitSummary {
 		return UnitSummary{}
 	}
 	b := s.Units[2*n]
-	return UnitSummary{State: State(b &^ heldFlag), Held: b&heldFlag != 0, Free: s.Units[2*n+1]}
+	return UnitSummary{State: State(b &^ HeldFlag), Held: b&HeldFlag != 0, Free: s.Units[2*n+1]}
 }
 
 // Len is the number of units the summary speaks of.
@@ -81,7 +82,7 @@ func (l *Ledger) Summary(now time.Time) Summary {
 		state, v := l.State(now, n), l.Verdict(n)
 		b := byte(state)
 		if l.units[n].held {
-			b |= heldFlag
+			b |= HeldFlag
 		}
 		s.Units = append(s.Units, b, l.free(now, n))
 		s.Done += v.Done

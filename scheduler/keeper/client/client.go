@@ -1,0 +1,181 @@
+// Package client is how everyone else speaks to the keepers of a shard: it finds them, asks
+// them all at once, and counts majorities. What it learns is hints and signed records; the
+// caller decides what to believe.
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Peers is the network as a client needs it.
+type Peers interface {
+	Self() jobs.NodeID
+	Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error)
+	Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte, error)
+}
+
+// Local is the keeper in this process.
+type Local interface {
+	Handle(ctx context.Context, from jobs.NodeID, request []byte) []byte
+	// Local reports whether a shard is kept here alone, its job not offered to the grid.
+	Local(protocol.ShardRef) bool
+}
+
+// Times of asking.
+const (
+	cacheFor   = 30 * time.Second       // a shard's keepers are looked up again after this
+	askTimeout = 4 * time.Second        // of one question that needs no waiting
+	stragglers = 250 * time.Millisecond // for the rest, once a majority has answered
+	maxCached  = 1 << 14
+)
+
+// ErrNoMajority means that too few of a shard's keepers answered. Trying again may help.
+var ErrNoMajority = errors.New("no majority of the shard's keepers answered")
+
+// Client asks keepers. It is safe for concurrent use.
+type Client struct {
+	network string
+	peers   Peers
+	local   Local
+
+	mu   sync.Mutex
+	sets map[protocol.ShardRef]cached
+}
+
+type cached struct {
+	set []jobs.NodeID
+	at  time.Time
+}
+
+// New makes a client.
+func New(network string, peers Peers, local Local) *Client {
+	return &Client{network: network, peers: peers, local: local, sets: map[protocol.ShardRef]cached{}}
+}
+
+// Keepers are the shard's keepers: the nodes nearest to its key that answered, as of at most
+// half a minute ago.
+func (c *Client) Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.NodeID, error) {
+	if c.local.Local(ref) {
+		return []jobs.NodeID{c.peers.Self()}, nil
+	}
+	c.mu.Lock()
+	e, ok := c.sets[ref]
+	c.mu.Unlock()
+	if ok && time.Since(e.at) < cacheFor {
+		return e.set, nil
+	}
+	set, err := c.peers.Nearest(ctx, scheduler.Key(ref.Job, ref.Shard, 0), scheduler.Keepers)
+	if err != nil {
+		return nil, err
+	}
+	if len(set) == 0 {
+		return nil, ErrNoMajority
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.sets) >= maxCached {
+		clear(c.sets)
+	}
+	c.sets[ref] = cached{set, time.Now()}
+	return set, nil
+}
+
+// Forget makes the next question look the shard's keepers up again.
+func (c *Client) Forget(ref protocol.ShardRef) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sets, ref)
+}
+
+// ForgetAll is for when the peers have changed.
+func (c *Client) ForgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.sets)
+}
+
+// Ask asks one node and decodes its answer.
+func (c *Client) Ask(ctx context.Context, to jobs.NodeID, v protocol.Verb, q, a any) error {
+	request := protocol.EncodeRequest(v, q)
+	if to == c.peers.Self() {
+		return protocol.DecodeAnswer(c.local.Handle(ctx, to, request), a)
+	}
+	raw, err := c.peers.Call(ctx, to, request)
+	if err != nil {
+		return err
+	}
+	return protocol.DecodeAnswer(raw, a)
+}
+
+type reply[A any] struct {
+	from   jobs.NodeID
+	answer *A
+	err    error
+}
+
+// all asks every keeper of the shard at once and gives the answers that came: it waits for all
+// of them, but not long for the last once a majority has answered.
+func all[A any](ctx context.Context, c *Client, ref protocol.ShardRef, v protocol.Verb, q any, timeout time.Duration) (replies []reply[A], set []jobs.NodeID, err error) {
+	if set, err = c.Keepers(ctx, ref); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	ch := make(chan reply[A], len(set))
+	for _, n := range set {
+		go func() {
+			a := new(A)
+			err := c.Ask(ctx, n, v, q, a)
+			ch <- reply[A]{n, a, err}
+		}()
+	}
+	var late <-chan time.Time
+	failed := false
+	for asked := 0; asked < len(set); asked++ {
+		select {
+		case r := <-ch:
+			if r.err != nil {
+				failed = true
+				if err == nil {
+					err = r.err
+				}
+				continue
+			}
+			if replies = append(replies, r); len(replies) == scheduler.Majority(len(set)) {
+				late = time.After(stragglers)
+			}
+		case <-late:
+			asked = len(set)
+		}
+	}
+	if failed {
+		c.Forget(ref) // somebody is gone: look again next time
+	}
+	if len(replies) > 0 {
+		err = nil
+	} else if err == nil {
+		err = ErrNoMajority
+	}
+	return replies, set, err
+}
+
+// open verifies batches and gives their records; a batch that is not sound gives none.
+func (c *Client) open(bs []jobs.Batch, ref protocol.ShardRef) []*jobs.Record {
+	var out []*jobs.Record
+	for i := range bs {
+		if bs[i].Job != ref.Job || bs[i].Shard != ref.Shard && bs[i].Shard != jobs.WholeJob {
+			continue
+		}
+		if rs, err := bs[i].Open(c.network); err == nil {
+			out = append(out, rs...)
+		}
+	}
+	return out
+}

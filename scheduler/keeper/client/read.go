@@ -1,0 +1,194 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Summary is the shard as a majority of its keepers sees it now.
+func (c *Client) Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error) {
+	replies, _, err := all[protocol.SummaryAnswer](ctx, c, ref, protocol.Summary, &protocol.SummaryRequest{Shard: ref}, askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	var sums []*scheduler.Summary
+	for _, r := range replies {
+		sums = append(sums, r.answer.Summary)
+	}
+	sum := merge(sums)
+	if sum == nil {
+		return nil, ErrNoMajority
+	}
+	return sum, nil
+}
+
+// Await waits at one keeper until its summary is newer than known, and gives it; nil when
+// nothing changed in the time. It is a prompt to look, nothing more.
+func (c *Client) Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, known uint64, wait time.Duration) (*scheduler.Summary, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait+askTimeout)
+	defer cancel()
+	var a protocol.SummaryAnswer
+	q := &protocol.SummaryRequest{Shard: ref, Known: known, Wait: uint32(wait / time.Millisecond)}
+	err := c.Ask(ctx, at, protocol.Summary, q, &a)
+	return a.Summary, err
+}
+
+// merge is what the summaries' majority says, unit by unit: a unit is decided when more than
+// half say so, a replica is free when more than half say so. Counts are the highest told.
+func merge(sums []*scheduler.Summary) *scheduler.Summary {
+	var out *scheduler.Summary
+	n := 0
+	for _, s := range sums {
+		if s == nil {
+			continue
+		}
+		n++
+		if out == nil || s.Len() > out.Len() {
+			out = s
+		}
+	}
+	if n <= 1 {
+		return out
+	}
+	m := *out
+	m.Units = make([]byte, 0, 2*out.Len())
+	for i := range out.Len() {
+		b := mergeUnit(sums, i)
+		m.Units = append(m.Units, b[0], b[1])
+	}
+	for _, s := range sums {
+		if s != nil {
+			m.Done, m.Failed, m.Stuck = max(m.Done, s.Done), max(m.Failed, s.Failed), max(m.Stuck, s.Stuck)
+			m.Executions = max(m.Executions, s.Executions)
+			m.Closed = max(m.Closed, s.Closed)
+			if len(s.Donors) > len(m.Donors) {
+				m.Donors = s.Donors
+			}
+		}
+	}
+	return &m
+}
+
+func mergeUnit(sums []*scheduler.Summary, i int) [2]byte {
+	var states [16]int
+	var free [8]int
+	held, n := 0, 0
+	for _, s := range sums {
+		if s == nil {
+			continue
+		}
+		n++
+		u := s.Unit(i)
+		states[u.State&15]++
+		if u.Held {
+			held++
+		}
+		for r := range free {
+			free[r] += int(u.Free>>r) & 1
+		}
+	}
+	best := scheduler.Open
+	for st := scheduler.Open; st <= scheduler.Disputed; st++ {
+		undecided := !st.Decided() && st != scheduler.Disputed
+		if states[st] > 0 && (undecided || states[st] >= scheduler.Majority(n)) {
+			best = st
+		}
+	}
+	out := [2]byte{byte(best)}
+	if held >= scheduler.Majority(n) {
+		out[0] |= scheduler.HeldFlag
+	}
+	for r := range free {
+		if free[r] >= scheduler.Majority(n) {
+			out[1] |= 1 << r
+		}
+	}
+	return out
+}
+
+// Read gets all records of some units, and those about the shard, from one keeper.
+func (c *Client) Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, units []uint16, general bool) ([]*jobs.Record, error) {
+	var out []*jobs.Record
+	for more := true; more; {
+		var a protocol.ReadAnswer
+		err := func() error {
+			ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
+			defer cancel()
+			return c.Ask(ctx, at, protocol.Read, &protocol.ReadRequest{Shard: ref, Units: units, General: general}, &a)
+		}()
+		if err != nil {
+			return out, err
+		}
+		out = append(out, c.open(a.Batches, ref)...)
+		if len(a.More) >= len(units) && len(units) > 0 {
+			return out, errors.New("keeper does not get on with what it was asked to read")
+		}
+		units, general, more = a.More, false, len(a.More) > 0
+	}
+	return out, nil
+}
+
+// Described is a shard as any of its keepers describes it, checked against the job's head.
+type Described struct {
+	Job      *jobs.Job
+	Manifest *jobs.Manifest
+}
+
+// Describe gets a shard's manifest, and with it the job's head.
+func (c *Client) Describe(ctx context.Context, ref protocol.ShardRef) (*Described, error) {
+	set, err := c.Keepers(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range set {
+		var d *Described
+		if d, err = c.describe(ctx, ref, n); err == nil {
+			return d, nil
+		}
+	}
+	c.Forget(ref)
+	return nil, fmt.Errorf("manifest of shard %d: %w", ref.Shard, err)
+}
+
+func (c *Client) describe(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID) (*Described, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var a protocol.ManifestAnswer
+	if err := c.Ask(ctx, at, protocol.Manifest, &ref, &a); err != nil {
+		return nil, err
+	}
+	job, err := jobs.OpenHead(a.Head, c.network)
+	if err != nil {
+		return nil, err
+	}
+	if job.ID != ref.Job {
+		return nil, errors.New("keeper answered with another job")
+	}
+	m, err := jobs.OpenManifest(&job.Head, ref.Shard, a.Manifest, a.Proof)
+	if err != nil {
+		return nil, err
+	}
+	return &Described{Job: job, Manifest: m}, nil
+}
+
+// Publish asks one node to hold a shard and gives its receipt; nil while it still fetches.
+func (c *Client) Publish(ctx context.Context, at jobs.NodeID, ref protocol.ShardRef, q *protocol.PublishRequest) (*jobs.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(q.Wait)*time.Millisecond+askTimeout)
+	defer cancel()
+	var a protocol.PublishAnswer
+	if err := c.Ask(ctx, at, protocol.Publish, q, &a); err != nil {
+		return nil, err
+	}
+	for _, r := range c.open(a.Receipt, ref) {
+		if r.Kind == jobs.KindReceipt && r.Author == at {
+			return r, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,148 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Assignment is what a majority of a shard's keepers granted a worker.
+type Assignment struct {
+	Holds   []jobs.Hold
+	Grants  []*jobs.Record     // the keepers' signed consents, for all the holds together
+	Summary *scheduler.Summary // the shard as a majority sees it; nil if nothing changed
+}
+
+// Claim asks all keepers for the same replicas. What no majority granted is given back at once.
+func (c *Client) Claim(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (*Assignment, error) {
+	slices.SortFunc(holds, jobs.CompareHolds)
+	q := &protocol.ClaimRequest{Shard: ref, Holds: holds}
+	replies, set, err := all[protocol.ClaimAnswer](ctx, c, ref, protocol.Claim, q, askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	a := &Assignment{}
+	votes := map[jobs.Hold]int{}
+	var sums []*scheduler.Summary
+	for _, r := range replies {
+		for _, h := range r.answer.Granted {
+			votes[h]++
+		}
+		a.Grants = append(a.Grants, c.open(r.answer.Grant, ref)...)
+		sums = append(sums, r.answer.Summary)
+	}
+	a.Summary = merge(sums)
+	var lost []jobs.Hold
+	for _, h := range holds {
+		switch n := votes[h]; {
+		case n >= scheduler.Majority(len(set)):
+			a.Holds = append(a.Holds, h)
+		case n > 0:
+			lost = append(lost, h)
+		}
+	}
+	if len(lost) > 0 {
+		c.Release(ctx, ref, lost)
+	}
+	if len(replies) < scheduler.Majority(len(set)) {
+		return nil, ErrNoMajority
+	}
+	return a, nil
+}
+
+// Renew extends holds; it reports those that a majority says are lost.
+func (c *Client) Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (lost []jobs.Hold, err error) {
+	replies, set, err := all[protocol.RenewAnswer](ctx, c, ref, protocol.Renew, &protocol.RenewRequest{Shard: ref, Holds: holds}, askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	votes := map[jobs.Hold]int{}
+	for _, r := range replies {
+		for _, h := range r.answer.Lost {
+			votes[h]++
+		}
+	}
+	for _, h := range holds {
+		if votes[h] >= scheduler.Majority(len(set)) {
+			lost = append(lost, h)
+		}
+	}
+	return lost, nil
+}
+
+// Release gives holds back. It is a courtesy: leases run out by themselves.
+func (c *Client) Release(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) {
+	_, _, _ = all[protocol.RenewAnswer](ctx, c, ref, protocol.Renew, &protocol.RenewRequest{Shard: ref, Holds: holds, Release: true}, askTimeout)
+}
+
+// Offered says who holds records that were offered.
+type Offered struct {
+	Keepers int // that have them on disk
+	Set     int // that there are
+	Summary *scheduler.Summary
+}
+
+// Majority reports whether enough keepers have the records.
+func (o *Offered) Majority() bool { return o.Set > 0 && o.Keepers >= scheduler.Majority(o.Set) }
+
+// Offer brings records to all keepers of the shard.
+func (c *Client) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*Offered, error) {
+	q := &protocol.OfferRequest{Shard: ref, Batches: jobs.Batches(rs)}
+	replies, set, err := all[protocol.OfferAnswer](ctx, c, ref, protocol.Offer, q, 2*askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	o := &Offered{Keepers: len(replies), Set: len(set)}
+	var sums []*scheduler.Summary
+	for _, r := range replies {
+		sums = append(sums, r.answer.Summary)
+	}
+	o.Summary = merge(sums)
+	return o, nil
+}
+
+// Sealed is what a worker reads before it reveals.
+type Sealed struct {
+	Ready   []jobs.Hold              // a majority shows the round's seals
+	Seals   map[uint16][]jobs.Digest // their record ids, by unit
+	Decided []uint16                 // units a majority calls decided
+}
+
+// Watch waits until a majority of keepers shows the seals that some hold's round asks for, or
+// calls its unit decided; or for the given time.
+func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold, wait time.Duration) (*Sealed, error) {
+	q := &protocol.WatchRequest{Shard: ref, Holds: holds, Wait: uint32(wait / time.Millisecond)}
+	replies, set, err := all[protocol.WatchAnswer](ctx, c, ref, protocol.Watch, q, wait+askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	ready, decided := map[jobs.Hold]int{}, map[uint16]int{}
+	out := &Sealed{Seals: map[uint16][]jobs.Digest{}}
+	for _, r := range replies {
+		for _, h := range r.answer.Ready {
+			ready[h]++
+		}
+		for _, n := range r.answer.Decided {
+			decided[n]++
+		}
+		for _, s := range c.open(r.answer.Seals, ref) {
+			if b, ok := s.Body.(*jobs.Seal); ok && !slices.Contains(out.Seals[b.Unit], s.ID) {
+				out.Seals[b.Unit] = append(out.Seals[b.Unit], s.ID)
+			}
+		}
+	}
+	need := scheduler.Majority(len(set))
+	for _, h := range holds {
+		if ready[h] >= need {
+			out.Ready = append(out.Ready, h)
+		}
+		if decided[h.Unit] >= need && !slices.Contains(out.Decided, h.Unit) {
+			out.Decided = append(out.Decided, h.Unit)
+		}
+	}
+	return out, nil
+}
