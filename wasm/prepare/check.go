@@ -253,14 +253,11 @@ func (c *checker) branchTable() {
 
 // probe checks that the operands on top have the given types, and leaves them there.
 func (c *checker) probe(t types) {
-	held := make([]value, len(t))
+	stack := c.stack
 	for i := len(t) - 1; i >= 0; i-- {
-		held[i] = c.pop(valType(t[i]))
+		c.pop(valType(t[i]))
 	}
-	f := c.top()
-	if len(c.stack)+len(t) > f.height { // where operands were missing, in unreachable code, they may be anything again
-		c.stack = append(c.stack, held...)
-	}
+	c.stack = stack
 }
 
 func (c *checker) call() {
