@@ -177,7 +177,7 @@ func (s *shard) waitFor(ctx context.Context, millis uint32, ready func() bool) {
 }
 
 func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol.WatchAnswer, error) {
-	if len(q.Holds) > jobs.MaxGrantHolds {
+	if len(q.Holds) > jobs.MaxGrantHolds || len(q.Units) > jobs.MaxGrantHolds {
 		return nil, protocol.Refuse(protocol.Bad, "more than %d replicas", jobs.MaxGrantHolds)
 	}
 	s, err := k.find(q.Shard)
@@ -187,11 +187,16 @@ func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol
 	a := &protocol.WatchAnswer{}
 	s.waitFor(ctx, q.Wait, func() bool {
 		var seals []*jobs.Record
+		for _, n := range q.Units {
+			if int(n) < s.ledger.Units() && s.done(int(n)) {
+				a.Decided = append(a.Decided, n)
+			}
+		}
 		for _, h := range q.Holds {
 			if int(h.Unit) >= s.ledger.Units() {
 				continue
 			}
-			if s.ledger.Verdict(int(h.Unit)).State.Decided() {
+			if s.done(int(h.Unit)) {
 				a.Decided = append(a.Decided, h.Unit)
 			}
 			if rs, ok := s.ledger.RoundComplete(int(h.Unit), h.Replica); ok {
@@ -203,6 +208,12 @@ func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol
 		return len(a.Ready) > 0 || len(a.Decided) > 0
 	})
 	return a, nil
+}
+
+// done reports whether a unit is decided and its output bytes are here. The caller holds mu.
+func (s *shard) done(n int) bool {
+	v := s.ledger.Verdict(n)
+	return v.State.Decided() && (s.ledger.Held(n) || v.Done == v.Failed)
 }
 
 // maxReadBytes leaves room in a message for its frame.

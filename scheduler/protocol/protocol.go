@@ -149,12 +149,14 @@ type OfferAnswer struct {
 	Summary *scheduler.Summary
 }
 
-// WatchRequest waits until the seals that some replica's round asks for are in.
+// WatchRequest waits until the seals that some replica's round asks for are in, or some unit
+// is decided.
 type WatchRequest struct {
 	_     struct{} `cbor:",toarray"`
 	Shard ShardRef
-	Holds []jobs.Hold
-	Wait  uint32 // milliseconds
+	Holds []jobs.Hold // sealed, not revealed
+	Units []uint16    // revealed, waiting to be decided
+	Wait  uint32      // milliseconds
 }
 
 // WatchAnswer has the seals of those rounds, and says which units are decided already.

@@ -113,9 +113,9 @@ type Sealed struct {
 }
 
 // Watch waits until a majority of keepers shows the seals that some hold's round asks for, or
-// calls its unit decided; or for the given time.
-func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold, wait time.Duration) (*Sealed, error) {
-	q := &protocol.WatchRequest{Shard: ref, Holds: holds, Wait: uint32(wait / time.Millisecond)}
+// calls its unit or one of the other units done; or for the given time.
+func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold, units []uint16, wait time.Duration) (*Sealed, error) {
+	q := &protocol.WatchRequest{Shard: ref, Holds: holds, Units: units, Wait: uint32(wait / time.Millisecond)}
 	replies, set, err := all[protocol.WatchAnswer](ctx, c, ref, protocol.Watch, q, wait+askTimeout)
 	if err != nil {
 		return nil, err
@@ -140,9 +140,12 @@ func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 		if ready[h] >= need {
 			out.Ready = append(out.Ready, h)
 		}
-		if decided[h.Unit] >= need && !slices.Contains(out.Decided, h.Unit) {
-			out.Decided = append(out.Decided, h.Unit)
+	}
+	for n, votes := range decided {
+		if votes >= need {
+			out.Decided = append(out.Decided, n)
 		}
 	}
+	slices.Sort(out.Decided)
 	return out, nil
 }
