@@ -1,0 +1,67 @@
+// Package api is how commands speak with the node of a home: HTTP with JSON bodies over a
+// Unix socket that only its owner can open.
+//
+// Node says what a node can do. A Server puts a Node on the socket, a Client is a Node at
+// the other end of it, so that a command cannot tell whether the node is its own.
+//
+//	GET  /api/v1/status                  POST /api/v1/jobs                    Submission, newline, lines
+//	GET  /api/v1/id                      GET  /api/v1/jobs
+//	GET  /api/v1/peers                   GET  /api/v1/jobs/{job}
+//	POST /api/v1/donate                  GET  /api/v1/jobs/{job}/watch        a Job a line
+//	POST /api/v1/donate/pause            GET  /api/v1/jobs/{job}/results      Result, newline, Size bytes; …
+//	POST /api/v1/donate/resume           POST /api/v1/jobs/{job}/cancel
+//	POST /api/v1/donate/finish           POST /api/v1/jobs/{job}/offer
+//
+// An Error crosses as itself: in the body of an answer that failed, in the trailer of a
+// stream that broke off. A stream that ends in neither way was cut with its connection.
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Node is what a running node does for the commands of its owner. A ref is a full job id or
+// the beginning of one. Errors for people are *Error.
+type Node interface {
+	// Status is everything a person asks for with "how is it going".
+	Status(ctx context.Context) (*Status, error)
+	// ID is the node's name and where others reach it.
+	ID(ctx context.Context) (*ID, error)
+	// Peers lists the nodes this one is connected with.
+	Peers(ctx context.Context) ([]Peer, error)
+
+	// Submit publishes a job, or finds the one that was published before. lines is read to
+	// its end when s.Lines is set, and nil otherwise.
+	Submit(ctx context.Context, s Submission, lines io.Reader) (*Submitted, error)
+	// Jobs lists the node's own jobs, the newest first.
+	Jobs(ctx context.Context) ([]Job, error)
+	// Job reads how far a job is.
+	Job(ctx context.Context, ref string) (*Job, error)
+	// Watch calls f with the reading as it is now, and again whenever it has changed, at
+	// most ten times a second, until the job is final, f fails or ctx ends.
+	Watch(ctx context.Context, ref string, f func(*Job) error) error
+	// Results calls f with each result there is, in input order. What f leaves of an output
+	// is skipped.
+	Results(ctx context.Context, ref string, o ResultsOptions, f func(Result, io.Reader) error) error
+	// Cancel closes a job of this node's own.
+	Cancel(ctx context.Context, ref string) error
+	// Offer lets the grid work on a job that was submitted with Alone.
+	Offer(ctx context.Context, ref string) error
+
+	// Donate turns donating on, or changes what is donated.
+	Donate(ctx context.Context, d Donation) error
+	// Pause stops donating for a time; 0 is until Resume.
+	Pause(ctx context.Context, d time.Duration) error
+	// Resume ends a pause.
+	Resume(ctx context.Context) error
+	// Finish ends what is running, takes nothing new, and then turns donating off.
+	Finish(ctx context.Context) error
+}
+
+// ResultsOptions say which results to wait for.
+type ResultsOptions struct {
+	Follow bool // wait for those that are still open, in input order
+	Keep   bool // hold a copy here beyond the closing of the job
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestGolden(t *testing.T) {
+	for name, v := range map[string]any{
+		"status": sampleStatus(), "job": sampleJob(), "id": sampleID(), "peers": samplePeers(),
+		"submitted": &Submitted{Job: sampleJob().Job, Inputs: 120, Units: 12, Votes: 2, Held: 5, Wanted: 5, Safe: true, DonorsSeen: 3, Message: "waits"},
+		"result":    &Result{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"},
+		"error":     document{&Error{Code: CodeNotFound, Message: "no job b5f3k2qa", Hint: "see: shoal status"}},
+		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}},
+	} {
+		text, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, '\n')
+		path := filepath.Join("testdata", name+".json")
+		if *update {
+			if err := os.WriteFile(path, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(want, text) {
+			t.Errorf("%s is another document now: a schema only grows. %s", path, cmp.Diff(string(want), string(text)))
+		}
+	}
+}
+
+func sampleJob() *Job {
+	eta := int64(240)
+	return &Job{
+		Schema: JobSchema, Job: "b5f3k2qaabcdefghijklmnopqrstuvwxyz234567abcdefghijkl", Name: "count.wasm",
+		Program: strings.Repeat("0f", 32), Submitter: "12D3KooWS", Own: true, State: JobOpen, Level: "standard", Votes: 2,
+		Units:  Units{Total: 12, Open: 1, Running: 2, Sealed: 1, Agreed: 8},
+		Inputs: Inputs{Total: 120, Done: 84, Failed: 1}, Donors: 3, Executions: 19, Fuel: 12345, Held: 5, Keepers: 5,
+		Waits: "needs 1 more donor, 1 known", Created: time.Date(2026, 11, 22, 12, 4, 0, 0, time.UTC),
+		RatePerSecond: 0.5, ETASeconds: &eta,
+	}
+}
+
+func sampleStatus() *Status {
+	until := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
+	return &Status{
+		Schema: StatusSchema,
+		Node:   NodeStatus{Peer: "12D3KooWS", Version: "0.1.0", UptimeSeconds: 7200, Engine: "compiler"},
+		Grid:   GridStatus{Peers: 14, Reachable: true, Addrs: []string{"/ip4/192.168.1.20/tcp/4901/p2p/12D3KooWS"}},
+		Donating: DonateStatus{
+			State: DonatingPaused, Why: "computer in use", Cores: 4, TotalCores: 8, Memory: 4 << 30, Disk: 10 << 30, Until: &until,
+		},
+		Today:   Today{CPUSeconds: 4320.5, Submitters: 3, Units: 38, Accepted: 37, Waiting: 1},
+		Working: []Work{{Job: "b5f3", Name: "count.wasm", Submitter: "12D3KooWT", Units: 2}},
+		Jobs:    []Job{*sampleJob()},
+	}
+}
+
+func sampleID() *ID {
+	return &ID{Peer: "12D3KooWS", Addrs: []string{"/ip4/192.168.1.20/tcp/4901/p2p/12D3KooWS"}}
+}
+
+func samplePeers() []Peer {
+	return []Peer{{Peer: "12D3KooWT", Addr: "/ip4/192.168.1.21/tcp/4901", Roles: []string{RoleDonor, RoleKeeper}, LatencyMS: 0.4, Agent: "shoal/0.1.0"}}
+}

@@ -1,0 +1,262 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The schemas of documents that scripts may rely on. Fields are added, never changed.
+const (
+	StatusSchema = "shoal.status/1"
+	JobSchema    = "shoal.job/1"
+)
+
+// Status is a node at a glance.
+type Status struct {
+	Schema   string       `json:"schema"` // StatusSchema
+	Node     NodeStatus   `json:"node"`
+	Grid     GridStatus   `json:"grid"`
+	Donating DonateStatus `json:"donating"`
+	Today    Today        `json:"today"`
+	Working  []Work       `json:"working"`
+	Jobs     []Job        `json:"jobs"` // the node's own, the newest first
+}
+
+// NodeStatus is the process itself.
+type NodeStatus struct {
+	Peer          string `json:"peer"`
+	Version       string `json:"version"`
+	UptimeSeconds int64  `json:"uptime_seconds"`
+	Engine        string `json:"engine"` // "compiler", or "interpreter" where the system allows no other
+}
+
+// GridStatus is what the node sees of the others.
+type GridStatus struct {
+	Peers     int      `json:"peers"`
+	Reachable bool     `json:"reachable"` // others can dial this node
+	Addrs     []string `json:"addrs"`
+}
+
+// The states of donating.
+const (
+	DonatingOn        = "on"
+	DonatingPaused    = "paused"
+	DonatingFinishing = "finishing"
+	DonatingOff       = "off"
+)
+
+// DonateStatus is what the node lends, and why nothing happens when nothing does.
+type DonateStatus struct {
+	State      string     `json:"state"`
+	Why        string     `json:"why"` // a clause for people, "" when it is working
+	Cores      int        `json:"cores"`
+	TotalCores int        `json:"total_cores"`
+	Memory     uint64     `json:"memory"`
+	Disk       uint64     `json:"disk"`
+	Until      *time.Time `json:"until"` // end of a pause; null: none set
+}
+
+// Today is what the node has given since midnight.
+type Today struct {
+	CPUSeconds float64 `json:"cpu_seconds"`
+	Submitters int     `json:"submitters"`
+	Units      int64   `json:"units"`
+	Accepted   int64   `json:"accepted"`
+	Waiting    int64   `json:"waiting"` // for another donor's word
+}
+
+// Work is a job whose units run here now.
+type Work struct {
+	Job       string `json:"job"`
+	Name      string `json:"name"`
+	Submitter string `json:"submitter"`
+	Units     int    `json:"units"`
+}
+
+// ID is a node's name and the addresses that --bootstrap takes.
+type ID struct {
+	Peer  string   `json:"peer"`
+	Addrs []string `json:"addrs"`
+}
+
+// The roles of a Peer.
+const (
+	RoleDonor  = "donor"
+	RoleKeeper = "keeper"
+)
+
+// Peer is another node this one is connected with.
+type Peer struct {
+	Peer      string   `json:"peer"`
+	Addr      string   `json:"addr"`
+	Roles     []string `json:"roles"`
+	LatencyMS float64  `json:"latency_ms"`
+	Agent     string   `json:"agent"`
+}
+
+// Submission is a job as the command line asks for it. The zero value of a limit means its
+// default. Exactly one of Files, Lines and Range gives the inputs.
+type Submission struct {
+	Program string    `json:"program"` // absolute path
+	Name    string    `json:"name,omitempty"`
+	Args    []string  `json:"args,omitempty"`
+	Files   []File    `json:"files,omitempty"`
+	Lines   bool      `json:"lines,omitempty"`
+	Range   *[2]int64 `json:"range,omitempty"` // first and last
+	Data    []File    `json:"data,omitempty"`  // the same for every input
+
+	Memory  uint64        `json:"memory,omitempty"`
+	Output  uint64        `json:"output,omitempty"`
+	Fuel    uint64        `json:"fuel,omitempty"`
+	Time    time.Duration `json:"time_ns,omitempty"` // CPU an input
+	Seed    uint64        `json:"seed,omitempty"`
+	Expires time.Duration `json:"expires_ns,omitempty"`
+
+	Level   string        `json:"level,omitempty"`
+	Trust   []string      `json:"trust,omitempty"`
+	PerUnit int           `json:"per_unit,omitempty"`
+	Lease   time.Duration `json:"lease_ns,omitempty"`
+
+	New    bool `json:"new,omitempty"`     // another job even where the same one is known
+	Local  bool `json:"local,omitempty"`   // never leaves this machine
+	DryRun bool `json:"dry_run,omitempty"` // say what would be submitted
+	Alone  bool `json:"alone,omitempty"`   // start here at once; Offer may follow
+}
+
+// File is a file of the submitter and what it is called in the job: the relative path of an
+// input, the plain name of data.
+type File struct {
+	Path string `json:"path"` // absolute
+	Name string `json:"name"`
+}
+
+// Submitted is how a submission went.
+type Submitted struct {
+	Job        string `json:"job"` // full id; "" after a dry run
+	Attached   bool   `json:"attached"`
+	Inputs     int64  `json:"inputs"`
+	Units      int64  `json:"units"`
+	Votes      int    `json:"votes"`
+	Held       int    `json:"held"`   // keepers that hold it, the fewest of any shard
+	Wanted     int    `json:"wanted"` // keepers that should
+	Safe       bool   `json:"safe"`   // it goes on without this machine
+	DonorsSeen int    `json:"donors_seen"`
+	Message    string `json:"message"` // a sentence for people on what it waits for; often ""
+}
+
+// The states of a Job.
+const (
+	JobOpen      = "open"
+	JobDone      = "done"   // every input agreed, or failed for certain
+	JobFailed    = "failed" // nothing open, some input stuck or disputed
+	JobCancelled = "cancelled"
+	JobExpired   = "expired"
+)
+
+// Job is one reading of how far a job is.
+type Job struct {
+	Schema        string    `json:"schema"` // JobSchema
+	Job           string    `json:"job"`
+	Name          string    `json:"name"`
+	Program       string    `json:"program"` // digest
+	Submitter     string    `json:"submitter"`
+	Own           bool      `json:"own"`   // submitted from this node
+	Local         bool      `json:"local"` // never leaves this machine
+	State         string    `json:"state"`
+	Final         bool      `json:"final"` // nothing in this reading will change again
+	Level         string    `json:"level"`
+	Votes         int       `json:"votes"`
+	Units         Units     `json:"units"`
+	Inputs        Inputs    `json:"inputs"`
+	Donors        int       `json:"donors"`
+	Executions    int64     `json:"executions"`
+	Fuel          uint64    `json:"fuel"`
+	Held          int       `json:"held"`
+	Keepers       int       `json:"keepers"`
+	Waits         string    `json:"waits"` // "needs 1 more donor, 1 known"; "" when nothing is in the way
+	Created       time.Time `json:"created"`
+	RatePerSecond float64   `json:"rate_per_second"` // inputs; 0 before there is evidence
+	ETASeconds    *int64    `json:"eta_seconds"`     // null before there is evidence
+}
+
+// Units counts a job's units by state.
+type Units struct {
+	Total    int64 `json:"total"`
+	Open     int64 `json:"open"`
+	Running  int64 `json:"running"`
+	Sealed   int64 `json:"sealed"`
+	Agreed   int64 `json:"agreed"`
+	Failed   int64 `json:"failed"`
+	Stuck    int64 `json:"stuck"`
+	Disputed int64 `json:"disputed"`
+}
+
+// Inputs counts a job's inputs. Those that failed are among those that are done.
+type Inputs struct {
+	Total  int64 `json:"total"`
+	Done   int64 `json:"done"`
+	Failed int64 `json:"failed"`
+}
+
+// The outcomes of a Result that are not the name of a jobs.Outcome.
+const (
+	OutcomeStuck    = "stuck"    // three donors gave up
+	OutcomeDisputed = "disputed" // no answer has the votes
+)
+
+// OutcomeOK is the outcome of a Result that has an output.
+const OutcomeOK = "ok"
+
+// Result is what is known of one input. Its output, Size bytes, comes with it.
+type Result struct {
+	N       int64  `json:"n"`              // place in the job, from 1
+	Name    string `json:"name,omitempty"` // an input file's relative path, a range's number; "" for a line
+	Outcome string `json:"outcome"`
+	Exit    uint32 `json:"exit"`
+	Size    int64  `json:"size"`
+	IsPath  bool   `json:"is_path,omitempty"` // Name is a path: the output's own, where outputs become files
+	Stderr  string `json:"stderr,omitempty"`  // the end of it
+	Reason  string `json:"reason,omitempty"`  // of a failure, for people
+	ToldBy  string `json:"told_by,omitempty"` // the peer whose words Stderr and Reason are
+}
+
+// Donation is what a node may use for others. The zero value of a field leaves it as it is.
+type Donation struct {
+	Cores  int    `json:"cores,omitempty"`
+	Memory uint64 `json:"memory,omitempty"`
+	Disk   uint64 `json:"disk,omitempty"`
+	When   string `json:"when,omitempty"` // "always" or "idle"
+}
+
+// MarshalJSON writes empty lists as [], which scripts can walk.
+func (s Status) MarshalJSON() ([]byte, error) {
+	type plain Status
+	s.Grid.Addrs, s.Working, s.Jobs = orEmpty(s.Grid.Addrs), orEmpty(s.Working), orEmpty(s.Jobs)
+	return json.Marshal(plain(s))
+}
+
+// MarshalJSON writes empty lists as [], which scripts can walk.
+func (i ID) MarshalJSON() ([]byte, error) {
+	type plain ID
+	i.Addrs = orEmpty(i.Addrs)
+	return json.Marshal(plain(i))
+}
+
+// MarshalJSON writes empty lists as [], which scripts can walk.
+func (p Peer) MarshalJSON() ([]byte, error) {
+	type plain Peer
+	p.Roles = orEmpty(p.Roles)
+	return json.Marshal(plain(p))
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// pauseRequest is the body of a pause.
+type pauseRequest struct {
+	For time.Duration `json:"for_ns"`
+}
