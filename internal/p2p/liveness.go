@@ -3,10 +3,12 @@ package p2p
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 )
@@ -19,6 +21,9 @@ const (
 	maxSuspects = 16
 	// heardKept bounds the memory of who was heard.
 	heardKept = 10 * time.Minute
+	// silenceKept is how long a peer that did not answer is not asked by the DHT again, unless
+	// it is heard in the meantime: lookups of one moment meet the same dead.
+	silenceKept = 3 * time.Second
 )
 
 // liveness remembers when each peer was last heard, and closes the connections of those that
@@ -29,12 +34,19 @@ type liveness struct {
 	checks sync.WaitGroup
 
 	mu      sync.Mutex
-	last    map[peer.ID]time.Time
-	suspect map[peer.ID]bool
+	last    map[peer.ID]time.Time // when it was last heard
+	failed  map[peer.ID]time.Time // when it last failed to answer in time, if not heard since
+	suspect map[peer.ID]bool      // being checked
 }
 
 func newLiveness(ctx context.Context, h host.Host) *liveness {
-	return &liveness{host: h, ctx: ctx, last: make(map[peer.ID]time.Time), suspect: make(map[peer.ID]bool)}
+	return &liveness{
+		host:    h,
+		ctx:     ctx,
+		last:    make(map[peer.ID]time.Time),
+		failed:  make(map[peer.ID]time.Time),
+		suspect: make(map[peer.ID]bool),
+	}
 }
 
 // heard records that p has just answered.
@@ -42,23 +54,34 @@ func (l *liveness) heard(p peer.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last[p] = time.Now()
+	delete(l.failed, p)
 }
 
-// since returns when p last answered.
-func (l *liveness) since(p peer.ID) time.Time {
+// heardSince reports whether p has answered since a time.
+func (l *liveness) heardSince(p peer.ID, at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.last[p]
+	return !l.last[p].Before(at)
 }
 
-// silent records that p has failed to answer in time. Other failures say that it lives.
+// silentSince reports whether p has failed to answer since a time, and has not been heard after.
+func (l *liveness) silentSince(p peer.ID, at time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	failed, ok := l.failed[p]
+	return ok && !failed.Before(at)
+}
+
+// silent records that p has failed to answer in time. Other failures say nothing of the kind.
 func (l *liveness) silent(p peer.ID, err error) {
-	if !errors.Is(err, context.DeadlineExceeded) || len(l.host.Network().ConnsToPeer(p)) == 0 {
+	if !errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
+	connected := len(l.host.Network().ConnsToPeer(p)) > 0
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx.Err() != nil || l.suspect[p] || len(l.suspect) >= maxSuspects {
+	l.failed[p] = time.Now()
+	if !connected || l.ctx.Err() != nil || l.suspect[p] || len(l.suspect) >= maxSuspects {
 		return
 	}
 	l.suspect[p] = true
@@ -72,28 +95,30 @@ func (l *liveness) check(p peer.ID) {
 		delete(l.suspect, p)
 		l.mu.Unlock()
 	}()
-	ctx, cancel := context.WithTimeout(l.ctx, suspectTimeout)
-	defer cancel()
-	asked := time.Now()
-	result, answered := <-ping.Ping(ctx, l.host, p)
-	switch {
-	case l.ctx.Err() != nil:
-	case answered && result.Error == nil:
-		l.heard(p)
-	case l.since(p).Before(asked):
+	if !l.ping(l.ctx, p, suspectTimeout) && l.ctx.Err() == nil {
 		_ = l.host.Network().ClosePeer(p)
 	}
+}
+
+// ping asks a connected peer for a sign of life. One that is not connected gives none.
+func (l *liveness) ping(ctx context.Context, p peer.ID, wait time.Duration) bool {
+	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "a sign of life"), wait)
+	defer cancel()
+	result, answered := <-ping.Ping(ctx, l.host, p)
+	if !answered || result.Error != nil {
+		return false
+	}
+	l.heard(p)
+	return true
 }
 
 // sweep forgets those not heard for long.
 func (l *liveness) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for p, at := range l.last {
-		if now.Sub(at) > heardKept {
-			delete(l.last, p)
-		}
-	}
+	old := func(_ peer.ID, at time.Time) bool { return now.Sub(at) > heardKept }
+	maps.DeleteFunc(l.last, old)
+	maps.DeleteFunc(l.failed, old)
 }
 
 // wait returns when no check is under way. The liveness's context must have ended.

@@ -16,9 +16,14 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
-// heardLately is how recently a node must have answered to count as reachable without being
-// asked again.
-const heardLately = 5 * time.Second
+const (
+	// heardLately is how recently a node must have answered to count as reachable without
+	// being asked again.
+	heardLately = 5 * time.Second
+	// spare is how many more nodes are asked than are wanted, so that a few dead ones do not
+	// cost another round.
+	spare = 3
+)
 
 // Distance is how far a node is from a key, as the DHT measures it: SHA-256(peer ID) XOR
 // SHA-256(key), compared as big-endian numbers.
@@ -35,11 +40,12 @@ func Distance(key [32]byte, n jobs.NodeID) [32]byte {
 // an answer from it. In a small grid it returns fewer. An error means that the search was cut
 // short; what was found is returned with it.
 func (h *Host) Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error) {
+	begin := time.Now()
 	found, err := h.dht.GetClosestPeers(ctx, string(key[:]))
 	if err != nil && !errors.Is(err, kbucket.ErrLookupFailure) {
 		return nil, fmt.Errorf("look up nearest: %w", err)
 	}
-	near := h.confirm(ctx, h.candidates(key, found), r)
+	near := h.confirm(ctx, h.candidates(key, found), r, begin)
 	return near, ctx.Err()
 }
 
@@ -73,21 +79,21 @@ func (h *Host) candidates(key [32]byte, found []peer.ID) []jobs.NodeID {
 	return nodes
 }
 
-// confirm returns the first r of the nodes that answer. It asks as many at once as are still
-// missing, so that each round costs one deadline at most.
-func (h *Host) confirm(ctx context.Context, nodes []jobs.NodeID, r int) []jobs.NodeID {
+// confirm returns the first r of the nodes that answer. It asks a few more at once than are
+// still missing, so that each round costs one deadline at most.
+func (h *Host) confirm(ctx context.Context, nodes []jobs.NodeID, r int, begin time.Time) []jobs.NodeID {
 	var near []jobs.NodeID
 	for len(near) < r && len(nodes) > 0 && ctx.Err() == nil {
-		ask := nodes[:min(r-len(near), len(nodes))]
+		ask := nodes[:min(r-len(near)+spare, len(nodes))]
 		nodes = nodes[len(ask):]
 		alive := make([]bool, len(ask))
 		var wg sync.WaitGroup
 		for i, n := range ask {
-			wg.Go(func() { alive[i] = h.answers(ctx, n) })
+			wg.Go(func() { alive[i] = h.answers(ctx, n, begin) })
 		}
 		wg.Wait()
 		for i, n := range ask {
-			if alive[i] {
+			if alive[i] && len(near) < r {
 				near = append(near, n)
 			}
 		}
@@ -95,19 +101,18 @@ func (h *Host) confirm(ctx context.Context, nodes []jobs.NodeID, r int) []jobs.N
 	return near
 }
 
-// answers reports whether a node is there as a DHT server.
-func (h *Host) answers(ctx context.Context, n jobs.NodeID) bool {
+// answers reports whether a node is there as a DHT server, asking it unless the lookup that
+// began at begin has found out already. A connected node gets a second chance: it may be busy,
+// and to leave it out would put a shard where nobody looks for it.
+func (h *Host) answers(ctx context.Context, n jobs.NodeID, begin time.Time) bool {
 	p := peerOf(n)
-	if n == h.self || time.Since(h.live.since(p)) < heardLately {
+	switch {
+	case n == h.self:
+		return true
+	case h.live.silentSince(p, begin):
+		return h.live.ping(ctx, p, askTimeout)
+	case h.live.heardSince(p, begin.Add(-heardLately)):
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	if err := h.dht.Ping(ctx, p); err != nil {
-		if ctx.Err() != nil || len(h.host.Network().ConnsToPeer(p)) == 0 {
-			h.dht.RoutingTable().RemovePeer(p)
-		}
-		return false
-	}
-	return true
+	return h.dht.Ping(ctx, p) == nil || h.live.ping(ctx, p, askTimeout)
 }

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,8 @@ type sender struct {
 	protocol protocol.ID
 }
 
+var errSilent = errors.New("did not answer a moment ago")
+
 var _ pb.MessageSenderWithDisconnect = (*sender)(nil)
 
 // SendRequest sends a message and waits for its answer.
@@ -30,9 +33,12 @@ func (s *sender) SendRequest(ctx context.Context, to peer.ID, m *pb.Message) (*p
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
+	if s.live.silentSince(to, start.Add(-silenceKept)) {
+		return nil, errSilent
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	start := time.Now()
 	answer, err := s.exchange.exchange(ctx, to, s.protocol, frame, network.MessageSizeMax)
 	if err != nil {
 		s.live.silent(to, err)
