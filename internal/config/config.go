@@ -1,0 +1,136 @@
+// Package config is what a person may set about a node: one struct, with a default for
+// everything. A flag beats the environment (SHOAL_…), which beats config.toml in the home,
+// which beats the default.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/adrg/xdg"
+	"github.com/dustin/go-humanize"
+)
+
+// FileName is the name of the configuration file in the home.
+const FileName = "config.toml"
+
+// Config is the settings of a node. Default says what each is if nobody sets it.
+type Config struct {
+	// Network is the name of the grid: nodes of different names do not meet, and what is
+	// signed in one is worth nothing in the other.
+	Network string
+	// Listen is where others reach the node. No address means every interface, port 0 any
+	// free port. The default port gives way to another if it is taken; one that was asked
+	// for does not.
+	Listen netip.AddrPort
+	// Bootstrap is multiaddrs, ending in /p2p/ID, of nodes through which to join.
+	Bootstrap []string
+	// MDNS is whether to look for nodes on the local network, and to be seen there.
+	MDNS bool
+	// Quota is the disk space that blobs may fill, what others ask to keep included.
+	Quota Size
+	// Cores is the number of guests run at one time. Zero is one for each core.
+	Cores int
+	// Memory is what all guests may use together. Zero is half of the machine's.
+	Memory Size
+
+	origins map[string]Origin
+}
+
+// DefaultPort is the port of a node that was not told another.
+const DefaultPort = 4901
+
+// Default is the configuration of a node that nobody configured.
+func Default() Config {
+	return Config{
+		Network: "main",
+		Listen:  netip.AddrPortFrom(netip.Addr{}, DefaultPort),
+		MDNS:    true,
+		Quota:   10 << 30,
+	}
+}
+
+// Limits that Validate holds settings to.
+const (
+	maxNetwork   = 32
+	maxBootstrap = 64
+	maxCores     = 4096
+	minMemory    = 64 << 20
+	minQuota     = 1 << 20
+)
+
+// Validate returns an error for the first setting that makes no sense.
+func (c *Config) Validate() error {
+	for _, s := range settings() {
+		if problem := s.check(c); problem != "" {
+			return &Error{Source: c.source(s), Problem: problem, hint: "use " + s.wants}
+		}
+	}
+	return nil
+}
+
+// Origin is where a setting comes from.
+type Origin int
+
+// The origins, each beating those before it.
+const (
+	FromDefault Origin = iota
+	FromFile
+	FromEnvironment
+	FromFlag
+)
+
+// Origin tells where the setting of that name, as in config.toml, comes from.
+func (c *Config) Origin(name string) Origin { return c.origins[name] }
+
+// Size is a number of bytes, written like "10 GiB".
+type Size uint64
+
+// String is the size as people write it.
+func (s Size) String() string { return humanize.IBytes(uint64(s)) }
+
+// ParseSize reads a size: a number and a unit (B, KB, KiB, MB, MiB, …), the unit being
+// bytes if there is none.
+func ParseSize(text string) (Size, error) {
+	n, err := humanize.ParseBytes(strings.TrimSpace(text))
+	if err != nil || strings.Contains(text, ",") { // is 1,5 GB fifteen?
+		return 0, fmt.Errorf("%q is not a size", text)
+	}
+	return Size(n), nil
+}
+
+// Home is the folder that everything of a node is in: the flag, else SHOAL_HOME, else
+// "shoal" where this system keeps a user's data.
+func Home(flag string, env func(string) (string, bool)) (string, error) {
+	home := flag
+	if home == "" {
+		home, _ = env("SHOAL_HOME")
+	}
+	if home == "" {
+		if !filepath.IsAbs(xdg.DataHome) {
+			return "", &Error{Source: "home", Problem: "this user has no home directory", hint: "name a folder with --home DIR"}
+		}
+		home = filepath.Join(xdg.DataHome, "shoal")
+	}
+	home, err := filepath.Abs(home)
+	if err != nil {
+		return "", fmt.Errorf("find home: %w", err)
+	}
+	return home, nil
+}
+
+// ParseListen reads an address to listen on: "4901", ":4901", "192.168.1.20:4901" or
+// "[::1]:0".
+func ParseListen(text string) (netip.AddrPort, error) {
+	if port, err := strconv.ParseUint(strings.TrimPrefix(text, ":"), 10, 16); err == nil {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
+	}
+	at, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return at, fmt.Errorf("%q is not a port or an address with a port", text)
+	}
+	return at, nil
+}
