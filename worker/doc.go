@@ -1,0 +1,10 @@
+// Package worker is the hands: it picks units of the jobs on the board, claims them, fetches
+// what they need, runs them in a sandbox, renews its leases meanwhile, seals each result and
+// reveals it when its round's seals are in. Whatever it has sealed survives a restart.
+//
+//	feed.go      board → job → shard → claim a batch → fetch          (one goroutine)
+//	task.go      run one unit, input by input                         (one goroutine a slot)
+//	report.go    journal, seal, wait for the round, reveal, see it done (one goroutine a shard)
+//	renew.go     renew what is held at a third of the lease
+//	pick.go      which replicas to ask for: pure
+package worker

@@ -1,0 +1,402 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// How the feeder paces itself.
+const (
+	buffered      = 2 * time.Second // of work that is held beyond what runs
+	idleAtFirst   = 200 * time.Millisecond
+	idleAtMost    = 5 * time.Second
+	shardsPerLook = 8 // of one job, before the next job is looked at
+	strikes       = 3 // crashes of a job's guests before the job is set aside
+	setAside      = 15 * time.Minute
+	maxFetches    = 4
+)
+
+// jobInfo is what this worker knows of a job.
+type jobInfo struct {
+	job       *jobs.Job
+	own       bool
+	program   Program
+	ready     bool // program and data are here
+	manifests map[uint32]*jobs.Manifest
+	summaries map[uint32]*scheduler.Summary
+	done      map[uint32]bool // shards in which all is decided
+	next      uint32          // shard to look at first
+	strikes   int
+	until     time.Time // set aside until then
+	why       string    // why it is set aside
+}
+
+// feed claims units whenever too few are held, until ctx ends.
+func (w *Worker) feed(ctx context.Context) {
+	pause := idleAtFirst
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-w.wake:
+		case <-w.cfg.Board.Changed():
+			pause = idleAtFirst
+		}
+		wait := pause
+		switch {
+		case w.room() == 0:
+			wait = idleAtMost // a finished unit pokes
+		case w.look(ctx):
+			pause, wait = idleAtFirst, 0
+		default:
+			pause = min(pause*3/2, idleAtMost)
+		}
+		timer.Reset(wait + rand.N(wait/4+time.Millisecond))
+	}
+}
+
+// room is how many more units should be held.
+func (w *Worker) room() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	want := 2 * w.cfg.Slots
+	if w.perUnit > 0 {
+		want = w.cfg.Slots + int(buffered/w.perUnit)*w.cfg.Slots
+	}
+	return max(min(want, jobs.MaxGrantHolds)-len(w.tasks), 0)
+}
+
+// look goes over the board once and reports whether anything was claimed.
+func (w *Worker) look(ctx context.Context) bool {
+	list := w.cfg.Board.Jobs()
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	own := func(j *jobs.Job) bool { return j.Head.Submitter == w.self }
+	slices.SortStableFunc(list, func(a, b *jobs.Job) int {
+		switch {
+		case own(a) == own(b):
+			return 0
+		case own(a):
+			return -1
+		}
+		return 1
+	})
+	w.tidy(list)
+	why := "no job on the grid has work for this machine"
+	for _, j := range list {
+		if ctx.Err() != nil || w.room() == 0 {
+			return false
+		}
+		if !own(j) && w.Mode() != Donating {
+			why = ""
+			continue
+		}
+		if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {
+			why = fmt.Sprintf("job %s needs profile %d, which this shoal does not have", j.ID.Short(), j.Head.Profile)
+			continue
+		}
+		info := w.info(j)
+		if w.asideNow(info) {
+			why = fmt.Sprintf("job %s is set aside: %s", j.ID.Short(), info.why)
+			continue
+		}
+		if w.claimFrom(ctx, info) {
+			w.say("")
+			return true
+		}
+	}
+	w.say(why)
+	return false
+}
+
+func (w *Worker) say(why string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idleWhy = why
+}
+
+func (w *Worker) asideNow(info *jobInfo) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Before(info.until)
+}
+
+// tidy forgets jobs that are not on the board any more and hold nothing here.
+func (w *Worker) tidy(list []*jobs.Job) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx.Err() != nil {
+		return
+	}
+	live := map[jobs.JobID]bool{}
+	for _, j := range list {
+		live[j.ID] = true
+	}
+	for k := range w.tasks {
+		live[k.ref.Job] = true
+	}
+	for ref := range w.settles {
+		live[ref.Job] = true
+	}
+	for id := range w.infos {
+		if !live[id] {
+			delete(w.infos, id)
+			w.group.Go(func() { w.leave(w.ctx, id) })
+		}
+	}
+}
+
+// leave lets go of what was kept for a job.
+func (w *Worker) leave(ctx context.Context, id jobs.JobID) {
+	err := w.cfg.Blobs.Release(ctx, workOwner(id))
+	for _, prefix := range []byte{grantPrefix, inputPrefix} {
+		err = errors.Join(err, w.cfg.Disk.DeletePrefix(ctx, append([]byte{prefix}, id[:]...)))
+	}
+	if err != nil {
+		w.cfg.Logger.Debug("something of an ended job remains", "job", id.Short(), "error", err)
+	}
+}
+
+func (w *Worker) info(j *jobs.Job) *jobInfo {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	info := w.infos[j.ID]
+	if info == nil {
+		info = &jobInfo{
+			job: j, own: j.Head.Submitter == w.self, manifests: map[uint32]*jobs.Manifest{},
+			summaries: map[uint32]*scheduler.Summary{}, done: map[uint32]bool{},
+		}
+		if !info.own {
+			info.next = rand.Uint32N(j.Head.Shards())
+		}
+		w.infos[j.ID] = info
+	}
+	return info
+}
+
+// claimFrom claims units of one job, going on from the shard it stopped at.
+func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
+	shards := info.job.Head.Shards()
+	for looked := 0; looked < shardsPerLook && len(info.done) < int(shards); info.next = (info.next + 1) % shards {
+		if info.done[info.next] {
+			continue
+		}
+		looked++
+		ref := protocol.ShardRef{Job: info.job.ID, Shard: info.next}
+		n, err := w.claimShard(ctx, info, ref)
+		if err != nil {
+			w.cfg.Logger.Debug("claim failed", "job", info.job.ID.Short(), "shard", ref.Shard, "error", err)
+		}
+		if n > 0 {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	if len(info.done) == int(shards) {
+		clear(info.done) // a decided unit can open again: look once more, later
+		w.mu.Lock()
+		info.until, info.why = time.Now().Add(time.Minute), "all its units are decided"
+		w.mu.Unlock()
+	}
+	return false
+}
+
+func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
+	if err := w.prepare(ctx, info, ref); err != nil {
+		return 0, err
+	}
+	sum := info.summaries[ref.Shard]
+	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
+	if sum == nil {
+		var err error
+		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
+			return 0, err
+		}
+	}
+	if sum.Closed != 0 || allDecided(sum) {
+		info.done[ref.Shard] = true
+		return 0, nil
+	}
+	n := min(w.room(), scheduler.MaxHolds(&info.job.Head))
+	holds := pick(sum, info.own, func(u uint16) bool { return w.busyWith(ref, u) }, n, rand.Uint64())
+	if len(holds) == 0 {
+		return 0, nil
+	}
+	a, err := w.cfg.Keepers.Claim(ctx, ref, holds)
+	if err != nil {
+		return 0, err
+	}
+	if a.Summary != nil {
+		info.summaries[ref.Shard] = a.Summary
+	}
+	w.take(info, ref, a)
+	return len(a.Holds), nil
+}
+
+func allDecided(s *scheduler.Summary) bool {
+	for i := range s.Len() {
+		if !s.Unit(i).State.Decided() {
+			return false
+		}
+	}
+	return true
+}
+
+// busyWith reports whether this worker holds, or waits to reveal, a replica of the unit.
+func (w *Worker) busyWith(ref protocol.ShardRef, unit uint16) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.tasks[taskKey{ref, unit}]; ok {
+		return true
+	}
+	st := w.settles[ref]
+	return st != nil && st.has(unit)
+}
+
+// prepare gets the shard's manifest and the job's program and data.
+func (w *Worker) prepare(ctx context.Context, info *jobInfo, ref protocol.ShardRef) error {
+	if info.manifests[ref.Shard] == nil {
+		d, err := w.cfg.Keepers.Describe(ctx, ref)
+		if err != nil {
+			return err
+		}
+		info.manifests[ref.Shard] = d.Manifest
+	}
+	if info.ready {
+		return nil
+	}
+	set, err := w.cfg.Keepers.Keepers(ctx, ref)
+	if err != nil {
+		return err
+	}
+	h := &info.job.Head
+	p := Program{Job: info.job, Digest: h.Program.Digest, Own: info.own}
+	if p.Path, err = w.bring(ctx, info, h.Program, set); err != nil {
+		return err
+	}
+	for _, d := range h.Data {
+		path, err := w.bring(ctx, info, d.Blob, set)
+		if err != nil {
+			return err
+		}
+		p.Data = append(p.Data, File{Name: d.Name, Path: path})
+	}
+	info.program, info.ready = p, true
+	return nil
+}
+
+// bring fetches a blob of a job and gives its path.
+func (w *Worker) bring(ctx context.Context, info *jobInfo, b jobs.Blob, from []jobs.NodeID) (string, error) {
+	holders := append(slices.Clone(from), info.job.Head.Submitter)
+	until := time.Unix(info.job.Head.Expires, 0)
+	if err := w.cfg.Blobs.Fetch(ctx, workOwner(info.job.ID), b, holders, until); err != nil {
+		return "", err
+	}
+	path, ok := w.cfg.Blobs.Path(b.Digest)
+	if !ok {
+		return "", fmt.Errorf("blob %s: fetched, yet not here", b.Digest)
+	}
+	return path, nil
+}
+
+func workOwner(id jobs.JobID) string { return "work/" + id.String() }
+
+// take turns an assignment into tasks and has their inputs fetched.
+func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment) {
+	now := time.Now()
+	var batch []*task
+	w.mu.Lock()
+	for _, h := range a.Holds {
+		t := &task{info: info, ref: ref, hold: h, manifest: info.manifests[ref.Shard], program: info.program, grants: a.Grants, renewed: now}
+		t.ctx, t.cancel = context.WithCancelCause(w.ctx)
+		w.tasks[t.key()] = t
+		batch = append(batch, t)
+	}
+	w.mu.Unlock()
+	if len(batch) > 0 {
+		w.start(func(ctx context.Context) { w.fetchInputs(ctx, batch) })
+	}
+}
+
+// fetchInputs gets the inputs of claimed units, in order, and queues them for the slots.
+func (w *Worker) fetchInputs(ctx context.Context, batch []*task) {
+	for _, t := range batch {
+		if err := w.fetchTask(ctx, t); err != nil {
+			w.cfg.Logger.Info("inputs could not be had; unit given back", "job", t.ref.Job.Short(), "unit", t.hold.Unit, "error", err)
+			w.drop(t, true)
+			continue
+		}
+		select {
+		case w.ready <- t:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *Worker) fetchTask(ctx context.Context, t *task) error {
+	u := &t.manifest.Units[t.hold.Unit]
+	set, err := w.cfg.Keepers.Keepers(ctx, t.ref)
+	if err != nil {
+		return err
+	}
+	var pack []byte
+	if u.Source == jobs.FromBlob {
+		if _, err := w.bring(ctx, t.info, u.Pack, set); err != nil {
+			return err
+		}
+		if pack, err = readBlob(w.cfg.Blobs, u.Pack); err != nil {
+			return err
+		}
+	}
+	if t.inputs, err = u.OpenInputs(pack); err != nil {
+		return err
+	}
+	t.first = t.manifest.FirstInput(int(t.hold.Unit))
+	for i := range t.inputs {
+		if t.inputs[i].IsBlob() {
+			if _, err := w.bring(ctx, t.info, t.inputs[i].Blob, set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readBlob(bs Blobs, b jobs.Blob) ([]byte, error) {
+	f, err := bs.Open(b.Digest)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var buf bytes.Buffer
+	_, err = io.Copy(&buf, io.LimitReader(f, int64(b.Size)+1))
+	return buf.Bytes(), err
+}
+
+// drop forgets a task that will not be finished here.
+func (w *Worker) drop(t *task, release bool) {
+	t.cancel(errDropped)
+	w.mu.Lock()
+	delete(w.tasks, t.key())
+	w.mu.Unlock()
+	if release {
+		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, t.ref, []jobs.Hold{t.hold}) })
+	}
+	w.poke()
+}

@@ -1,0 +1,303 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+type taskKey struct {
+	ref  protocol.ShardRef
+	unit uint16
+}
+
+// task is one execution of one replica, from claim to report.
+type task struct {
+	info     *jobInfo
+	ref      protocol.ShardRef
+	hold     jobs.Hold
+	manifest *jobs.Manifest
+	program  Program
+	grants   []*jobs.Record
+	inputs   []jobs.Input
+	first    uint64 // number of the first input in the job, from 0
+	renewed  time.Time
+	running  bool
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+}
+
+func (t *task) key() taskKey { return taskKey{t.ref, t.hold.Unit} }
+
+// outcome is a finished task: a result, before anyone is told.
+type outcome struct {
+	task    *task
+	tuples  jobs.Digest
+	gaveUp  bool
+	inline  []byte
+	payload jobs.Blob
+	cpu     time.Duration
+}
+
+var (
+	errDropped    = errors.New("unit is not held any more")
+	errLost       = errors.New("lease was lost")
+	errNoMajority = errors.New("no majority of keepers has the records yet")
+)
+
+// slot runs one task after the other. The guest of a job stays warm for the job's next task.
+func (w *Worker) slot(ctx context.Context, n int) {
+	var warm jobs.JobID
+	defer w.setGuest(n, nil)
+	for {
+		var t *task
+		select {
+		case <-ctx.Done():
+			return
+		case t = <-w.ready:
+		}
+		if t.ctx.Err() != nil {
+			continue
+		}
+		if g := w.guest(n); g == nil || warm != t.ref.Job {
+			if err := w.warm(ctx, n, t); err != nil {
+				w.failed(t, err)
+				continue
+			}
+			warm = t.ref.Job
+		}
+		began := time.Now()
+		o, err := w.run(t, w.guest(n))
+		if err != nil {
+			w.setGuest(n, nil)
+			w.failed(t, err)
+			continue
+		}
+		w.timed(time.Since(began))
+		select {
+		case w.finished <- o:
+		case <-ctx.Done():
+			return
+		}
+		w.poke()
+	}
+}
+
+func (w *Worker) warm(ctx context.Context, n int, t *task) error {
+	w.setGuest(n, nil)
+	g, err := w.cfg.Runner.Start(ctx, t.program)
+	if err != nil {
+		return err
+	}
+	w.setGuest(n, g)
+	if !t.info.own && w.Mode() == Paused {
+		return g.Pause()
+	}
+	return nil
+}
+
+func (w *Worker) guest(n int) Guest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.guests[n]
+}
+
+// setGuest replaces a slot's guest and ends the one before.
+func (w *Worker) setGuest(n int, g Guest) {
+	w.mu.Lock()
+	old := w.guests[n]
+	w.guests[n] = g
+	w.mu.Unlock()
+	if old != nil {
+		if err := old.Close(); err != nil {
+			w.cfg.Logger.Debug("guest ended badly", "error", err)
+		}
+	}
+}
+
+// timed keeps a moving average of how long a unit takes.
+func (w *Worker) timed(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.perUnit == 0 {
+		w.perUnit = d
+	}
+	w.perUnit = max((3*w.perUnit+d)/4, time.Microsecond)
+}
+
+// failed gives a task back whose guest could not be run. A job whose guests keep crashing here
+// is set aside: one bad job never takes the node down.
+func (w *Worker) failed(t *task, err error) {
+	if t.ctx.Err() != nil {
+		w.drop(t, false)
+		return
+	}
+	w.mu.Lock()
+	t.info.strikes++
+	aside := t.info.strikes >= strikes
+	if aside {
+		t.info.strikes = 0
+		t.info.until = time.Now().Add(setAside)
+		t.info.why = fmt.Sprintf("its program could not be run here: %v", err)
+	}
+	w.mu.Unlock()
+	w.cfg.Logger.Warn("unit could not be run", "job", t.ref.Job.Short(), "unit", t.hold.Unit, "set_aside", aside, "error", err)
+	w.drop(t, true)
+}
+
+// run runs a unit's inputs one after the other. Finished inputs are kept across restarts.
+func (w *Worker) run(t *task, g Guest) (*outcome, error) {
+	w.mu.Lock()
+	t.running = true
+	w.mu.Unlock()
+	out, err := newSpool(w.cfg.Temp)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cp := w.checkpoint(t)
+	tuples, stderr := make([]jobs.Tuple, len(t.inputs)), make([][]byte, len(t.inputs))
+	o := &outcome{task: t}
+	for i := range t.inputs {
+		if f, ok := cp.restore(i, out); ok {
+			tuples[i], stderr[i] = f.Tuple, f.Stderr
+			o.gaveUp = o.gaveUp || f.Tuple.Outcome == jobs.GaveUp
+			continue
+		}
+		start := out.Len()
+		r, err := w.runInput(t, g, i, out)
+		if err != nil {
+			return nil, err
+		}
+		if r.Tuple.Outcome != jobs.OK {
+			out.Truncate(start) // a failure has no output
+		}
+		tuples[i], stderr[i] = r.Tuple, last(r.Stderr, jobs.MaxStderr)
+		o.gaveUp = o.gaveUp || r.Tuple.Outcome == jobs.GaveUp
+		o.cpu += r.CPU
+		cp.done(i, r.Tuple, stderr[i], out, start)
+	}
+	o.tuples = jobs.TuplesDigest(tuples)
+	return o, w.pack(t, o, jobs.NewPayloadHead(tuples, stderr), out)
+}
+
+func last(b []byte, n int) []byte { return b[max(len(b)-n, 0):] }
+
+// pack makes the unit's payload: inline where it is small, else a blob held until it is done.
+func (w *Worker) pack(t *task, o *outcome, head []byte, out *spool) error {
+	if int64(len(head))+out.Len() <= jobs.MaxInline {
+		body, err := io.ReadAll(out.Reader(0))
+		o.inline = append(head, body...)
+		return err
+	}
+	b, err := w.cfg.Blobs.Put(io.MultiReader(bytes.NewReader(head), out.Reader(0)), jobs.MaxBlob)
+	if err != nil {
+		return err
+	}
+	o.payload = b
+	return w.cfg.Blobs.Hold(t.ctx, resultOwner(t.key()), b, time.Unix(t.info.job.Head.Expires, 0))
+}
+
+func (w *Worker) runInput(t *task, g Guest, i int, out *spool) (Report, error) {
+	in := &t.inputs[i]
+	number := t.first + uint64(i)
+	run := Input{Number: number, Args: in.Args(t.info.job.Head.Args, number)}
+	if in.IsBlob() {
+		f, err := w.cfg.Blobs.Open(in.Blob.Digest)
+		if err != nil {
+			return Report{}, err
+		}
+		defer f.Close()
+		run.Stdin = f
+	} else {
+		run.Stdin = bytes.NewReader(in.Data)
+	}
+	if in.Name != "" && jobs.WantsFile(t.info.job.Head.Args) {
+		file, err := w.inputFile(t, in)
+		if err != nil {
+			return Report{}, err
+		}
+		run.File = &File{Name: path.Base(in.Name), Path: file}
+	}
+	return g.Run(t.ctx, run, out)
+}
+
+// inputFile gives a small input, too, a file that a guest can be shown.
+func (w *Worker) inputFile(t *task, in *jobs.Input) (string, error) {
+	b := in.Blob
+	if !in.IsBlob() {
+		var err error
+		if b, err = w.cfg.Blobs.Put(bytes.NewReader(in.Data), jobs.MaxInlineInput); err != nil {
+			return "", err
+		}
+		if err := w.cfg.Blobs.Hold(t.ctx, workOwner(t.ref.Job), b, time.Unix(t.info.job.Head.Expires, 0)); err != nil {
+			return "", err
+		}
+	}
+	p, ok := w.cfg.Blobs.Path(b.Digest)
+	if !ok {
+		return "", errors.New("input is not here")
+	}
+	return p, nil
+}
+
+// renew extends what is held, at a third of the lease, and drops what was lost.
+func (w *Worker) renew(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			w.renewDue(ctx, now)
+		}
+	}
+}
+
+func (w *Worker) renewDue(ctx context.Context, now time.Time) {
+	due := map[protocol.ShardRef][]jobs.Hold{}
+	w.mu.Lock()
+	for _, t := range w.tasks {
+		if now.Sub(t.renewed) >= renewAfter(t) {
+			t.renewed = now
+			due[t.ref] = append(due[t.ref], t.hold)
+		}
+	}
+	w.mu.Unlock()
+	for ref, holds := range due {
+		slices.SortFunc(holds, jobs.CompareHolds)
+		w.start(func(context.Context) {
+			lost, err := w.cfg.Keepers.Renew(ctx, ref, holds)
+			if err != nil {
+				return // the next tick that is due tries again; a result counts without a lease
+			}
+			for _, h := range lost {
+				w.lost(taskKey{ref, h.Unit})
+			}
+		})
+	}
+}
+
+// firstRenewal comes before an unconfirmed grant lapses, which is after 10 s.
+const firstRenewal = 4 * time.Second
+
+func renewAfter(t *task) time.Duration { return min(t.info.job.Head.LeaseTime()/3, firstRenewal) }
+
+func (w *Worker) lost(k taskKey) {
+	w.mu.Lock()
+	t := w.tasks[k]
+	w.mu.Unlock()
+	if t != nil {
+		t.cancel(errLost)
+		w.drop(t, false)
+	}
+}

@@ -1,0 +1,286 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Keepers is what a worker asks of the keepers of a shard.
+type Keepers interface {
+	Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.NodeID, error)
+	Describe(ctx context.Context, ref protocol.ShardRef) (*client.Described, error)
+	Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error)
+	Claim(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (*client.Assignment, error)
+	Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (lost []jobs.Hold, err error)
+	Release(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold)
+	Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error)
+	Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold, units []uint16, wait time.Duration) (*client.Sealed, error)
+}
+
+// Board lists the jobs that are known and open.
+type Board interface {
+	Jobs() []*jobs.Job
+	Changed() <-chan struct{} // signalled, coalesced, when the list changed
+}
+
+// Blobs holds programs, inputs and payloads.
+type Blobs interface {
+	Path(jobs.Digest) (string, bool)
+	Open(jobs.Digest) (io.ReadCloser, error)
+	Put(r io.Reader, max uint64) (jobs.Blob, error)
+	Hold(ctx context.Context, owner string, b jobs.Blob, until time.Time) error
+	Fetch(ctx context.Context, owner string, b jobs.Blob, holders []jobs.NodeID, until time.Time) error
+	Release(ctx context.Context, owner string) error
+}
+
+// Program says what a guest is started for.
+type Program struct {
+	Path   string
+	Digest jobs.Digest
+	Job    *jobs.Job
+	Data   []File
+	Own    bool // this node's own job: normal priority
+}
+
+// File is a host file that a guest sees, read-only.
+type File struct{ Name, Path string }
+
+// Input is what a guest is run on once.
+type Input struct {
+	Number uint64
+	Args   []string
+	Stdin  io.Reader
+	File   *File
+}
+
+// Report is how that run ended.
+type Report struct {
+	Tuple  jobs.Tuple
+	Stderr []byte
+	CPU    time.Duration
+}
+
+// Guest runs inputs of one program, one at a time.
+type Guest interface {
+	Run(ctx context.Context, in Input, stdout io.Writer) (Report, error)
+	Pause() error
+	Resume() error
+	Close() error
+}
+
+// Runner starts guests.
+type Runner interface {
+	Start(ctx context.Context, p Program) (Guest, error)
+}
+
+// Config says what a worker is made of.
+type Config struct {
+	Network  string
+	Signer   jobs.Signer
+	Nonce    func(job jobs.JobID, shard uint32, unit uint16) jobs.Digest // HMAC under the node's key
+	Keepers  Keepers
+	Board    Board
+	Blobs    Blobs
+	Disk     keeper.Disk
+	Runner   Runner
+	Profiles []jobs.Profile // that this node can run
+	Temp     string         // folder for outputs while they grow
+	Slots    int            // guests at a time
+	Logger   *slog.Logger
+}
+
+// Mode is whether a worker takes strangers' work.
+type Mode uint8
+
+const (
+	// OwnOnly runs this node's own jobs and nobody else's.
+	OwnOnly Mode = iota
+	// Donating takes units of any job on the board.
+	Donating
+	// Paused has its guests stopped and takes nothing new of strangers.
+	Paused
+	// Finishing ends what it holds and takes nothing new of strangers.
+	Finishing
+)
+
+// Worker runs units. Make one with New, then Run it.
+type Worker struct {
+	cfg  Config
+	self jobs.NodeID
+
+	ready    chan *task // claimed, fetched, waiting for a slot
+	finished chan *outcome
+	wake     chan struct{} // the feeder should look again
+
+	mu      sync.Mutex
+	mode    Mode
+	tasks   map[taskKey]*task
+	infos   map[jobs.JobID]*jobInfo
+	settles map[protocol.ShardRef]*settler
+	guests  []Guest // by slot; nil where none is up
+	stats   Stats
+	perUnit time.Duration // moving average of a unit's time on a slot
+	idleWhy string
+	group   sync.WaitGroup
+	ctx     context.Context
+}
+
+// Stats are a worker's counts since it started.
+type Stats struct {
+	Units   int // run and sealed, or revealed for own jobs
+	Done    int // of them, seen decided
+	Waiting int // sealed or revealed, not seen decided yet
+	CPU     time.Duration
+	GaveUp  int
+}
+
+// Working is what a worker does for one job now.
+type Working struct {
+	Job   *jobs.Job
+	Units int // held: running or about to
+}
+
+// New makes a worker in mode OwnOnly.
+func New(cfg Config) *Worker {
+	slots := max(cfg.Slots, 1)
+	cfg.Slots = slots
+	return &Worker{
+		cfg: cfg, self: cfg.Signer.ID(),
+		ready: make(chan *task, 4*jobs.MaxGrantHolds), finished: make(chan *outcome, slots), wake: make(chan struct{}, 1),
+		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
+		guests: make([]Guest, slots), ctx: context.Background(),
+	}
+}
+
+// Run works until ctx ends. Guests are gone when it returns; what was sealed is on disk.
+func (w *Worker) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.group.Wait()
+	defer cancel()
+	w.mu.Lock()
+	w.ctx = ctx
+	w.mu.Unlock()
+	if err := w.recover(ctx); err != nil {
+		return err
+	}
+	for slot := range w.cfg.Slots {
+		w.start(func(ctx context.Context) { w.slot(ctx, slot) })
+	}
+	w.start(w.report)
+	w.start(w.renew)
+	w.feed(ctx)
+	w.giveBack()
+	return nil
+}
+
+func (w *Worker) start(f func(ctx context.Context)) {
+	w.mu.Lock()
+	ctx := w.ctx
+	w.mu.Unlock()
+	w.group.Add(1)
+	go func() {
+		defer w.group.Done()
+		f(ctx)
+	}()
+}
+
+// SetMode changes whether strangers' work is taken. Guests stop and go on by signal.
+func (w *Worker) SetMode(m Mode) {
+	w.mu.Lock()
+	old := w.mode
+	w.mode = m
+	guests := append([]Guest(nil), w.guests...)
+	w.mu.Unlock()
+	for _, g := range guests {
+		if g == nil {
+			continue
+		}
+		var err error
+		switch {
+		case m == Paused:
+			err = g.Pause()
+		case old == Paused:
+			err = g.Resume()
+		}
+		if err != nil {
+			w.cfg.Logger.Warn("guest could not be stopped or resumed", "error", err)
+		}
+	}
+	w.poke()
+}
+
+// Mode is the current mode.
+func (w *Worker) Mode() Mode {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mode
+}
+
+// poke makes the feeder look again.
+func (w *Worker) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stats are the counts so far.
+func (w *Worker) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.stats
+	for _, st := range w.settles {
+		s.Waiting += st.waiting()
+	}
+	return s
+}
+
+// Working lists the jobs of which units are held, and why nothing is held where nothing is.
+func (w *Worker) Working() (list []Working, idle string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := map[jobs.JobID]int{}
+	for _, t := range w.tasks {
+		i, ok := at[t.ref.Job]
+		if !ok {
+			i = len(list)
+			at[t.ref.Job] = i
+			list = append(list, Working{Job: t.info.job})
+		}
+		list[i].Units++
+	}
+	return list, w.idleWhy
+}
+
+// giveBack releases what is held and not finished: another worker need not wait for the lease.
+func (w *Worker) giveBack() {
+	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
+	defer cancel()
+	byRef := map[protocol.ShardRef][]jobs.Hold{}
+	w.mu.Lock()
+	for _, t := range w.tasks {
+		byRef[t.ref] = append(byRef[t.ref], t.hold)
+	}
+	clear(w.tasks)
+	w.mu.Unlock()
+	var wg sync.WaitGroup
+	for ref, holds := range byRef {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			w.cfg.Keepers.Release(ctx, ref, holds)
+		}()
+	}
+	wg.Wait()
+}
+
+const giveBackTime = 2 * time.Second
