@@ -1,0 +1,66 @@
+package archtest
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden file: commit only a diff you understand")
+
+func TestArchitecture(t *testing.T) {
+	pkgs, err := load("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, p := range pkgs {
+		found[p.path] = true
+	}
+	for _, must := range []string{"jobs", "scheduler", "internal/store", "internal/archtest"} {
+		if !found[must] {
+			t.Errorf("package %s was not found: is the root right?", must)
+		}
+	}
+	for _, breach := range check(pkgs) {
+		t.Error(breach)
+	}
+}
+
+// The planted tree breaks every rule at least once, and keeps some in ways that look like
+// breaking them.
+func TestPlantedBreachesAreFound(t *testing.T) {
+	pkgs, err := load("testdata/planted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(check(pkgs), "\n") + "\n"
+	golden := filepath.Join("testdata", "planted.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("found:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestEveryRuleHasAReason(t *testing.T) {
+	for _, r := range rooms() {
+		if r.why == "" || r.path == "" {
+			t.Errorf("room %+v", r)
+		}
+	}
+	for _, d := range doors() {
+		if d.why == "" || d.room == "" || len(d.modules) == 0 {
+			t.Errorf("door %+v", d)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package main
+
+import "github.com/shoalgrid/shoal/jobs"
+
+func main() { jobs.Fine() }

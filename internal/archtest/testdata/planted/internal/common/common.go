@@ -1,0 +1,2 @@
+// Package common says nothing.
+package common

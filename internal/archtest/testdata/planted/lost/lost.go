@@ -1,0 +1,2 @@
+// Package lost has no room.
+package lost

@@ -1,0 +1,5 @@
+//go:build never
+
+package wasm
+
+import _ "github.com/spf13/cobra"

@@ -1,0 +1,5 @@
+package worker
+
+import "time"
+
+func wait() { time.Sleep(1) }
