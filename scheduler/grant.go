@@ -6,69 +6,78 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
-// custodySet is the closure of the submitter's placements under hand-overs by their members:
-// the nodes whose consent can make an assignment. A function of the set of records.
-func (l *Ledger) custodySet() map[jobs.NodeID]bool {
-	if l.custody != nil {
-		return l.custody
+// placed takes the keepers of a submitter's placement into custody.
+func (l *Ledger) placed(p *jobs.Placement) {
+	if len(p.Keepers) == 1 {
+		l.alone[p.Keepers[0]] = true
 	}
-	set, alone := map[jobs.NodeID]bool{}, map[jobs.NodeID]bool{}
-	var handovers []*jobs.Record
-	for _, r := range l.general {
-		switch b := r.Body.(type) {
-		case *jobs.Placement:
-			for _, k := range b.Keepers {
-				set[k] = true
-			}
-			if len(b.Keepers) == 1 {
-				alone[b.Keepers[0]] = true
-			}
-		case *jobs.Handover:
-			handovers = append(handovers, r)
+	for _, k := range p.Keepers {
+		l.admit(k)
+	}
+	l.stale()
+}
+
+// handedOver notes to whom a node handed the shard over. Whether that counts depends on the
+// node, and may show later: custody is the closure of the submitter's placements under
+// hand-overs by their members, a function of the set of records.
+func (l *Ledger) handedOver(by jobs.NodeID, h *jobs.Handover) {
+	l.handed[by] = append(l.handed[by], h.Set...)
+	if l.custody[by] {
+		for _, k := range h.Set {
+			l.admit(k)
 		}
+		l.stale()
 	}
-	for grew := true; grew; {
-		grew = false
-		for _, r := range handovers {
-			if !set[r.Author] {
-				continue
-			}
-			for _, k := range r.Body.(*jobs.Handover).Set {
-				grew = grew || !set[k]
-				set[k] = true
-			}
-		}
+}
+
+// admit takes a node into custody, and with it everyone it handed the shard over to.
+func (l *Ledger) admit(n jobs.NodeID) {
+	if l.custody[n] {
+		return
 	}
-	l.custody, l.alone = set, alone
-	return set
+	l.custody[n] = true
+	for _, next := range l.handed[n] {
+		l.admit(next)
+	}
+}
+
+// stale marks every verdict: with other custodians other grants count.
+func (l *Ledger) stale() {
+	for i := range l.units {
+		l.units[i].fresh = false
+	}
 }
 
 // granted reports whether the worker of a seal was assigned what it sealed: more than half of a
-// confirmed keeper set consented, and that set meets the nodes the submitter placed the shard on.
+// confirmed keeper set consented. The set must be one that a custodian named, itself in it: any
+// other could be made of the worker's own keys.
 func (l *Ledger) granted(worker jobs.NodeID, s *jobs.Seal) bool {
-	grants := l.Grants(s.Grants)
-	grants = slices.DeleteFunc(grants, func(r *jobs.Record) bool {
+	grants := slices.DeleteFunc(l.Grants(s.Grants), func(r *jobs.Record) bool {
 		g := r.Body.(*jobs.Grant)
 		return g.Worker != worker || !HoldsReplica(g.Holds, s.Unit, s.Replica)
 	})
 	return slices.ContainsFunc(grants, func(r *jobs.Record) bool {
-		return l.consents(r.Body.(*jobs.Grant).Set, grants)
+		return l.custody[r.Author] && l.consents(r.Body.(*jobs.Grant).Set, grants)
 	})
 }
 
+// consents reports whether a majority of the set is among the grants' authors.
 func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
-	custody := l.custodySet()
-	// One keeper's word is enough only where the submitter itself placed the shard on it alone.
-	if len(set) == 0 || len(set) == 1 && !l.alone[set[0]] || !slices.ContainsFunc(set, func(k jobs.NodeID) bool { return custody[k] }) {
-		return false
+	if len(set) == 1 {
+		// One keeper's word is enough only where the submitter itself placed the shard on it alone.
+		return l.alone[set[0]]
 	}
-	said := map[jobs.NodeID]bool{}
-	for _, r := range grants {
-		if slices.Contains(set, r.Author) {
-			said[r.Author] = true
+	n := 0
+	for i, r := range grants {
+		if slices.Contains(set, r.Author) && !slices.ContainsFunc(grants[:i], by(r.Author)) {
+			n++
 		}
 	}
-	return len(said) >= Majority(len(set))
+	return n >= Majority(len(set))
+}
+
+func by(author jobs.NodeID) func(*jobs.Record) bool {
+	return func(r *jobs.Record) bool { return r.Author == author }
 }
 
 // HoldsReplica finds one replica in a grant's holds, which are sorted.

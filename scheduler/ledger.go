@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,8 +11,10 @@ import (
 
 // Bounds of what one shard's ledger holds, under any input.
 const (
-	maxUnitRecords  = 4 * jobs.MaxVotes // seals, and again reveals, of one unit
-	maxShardRecords = 16 << 10          // placements, receipts, handovers, grants and controls together
+	maxUnitSeals    = 4 * jobs.MaxVotes
+	maxUnitReveals  = 2 * jobs.MaxVotes
+	maxShardRecords = 32 << 10 // placements, receipts, hand-overs, grants and controls together
+	maxStrangers    = maxShardRecords / 2
 )
 
 // Errors that a record can be refused with.
@@ -32,36 +33,59 @@ type Ledger struct {
 	units []unit
 
 	general map[jobs.Digest]*jobs.Record // everything that is not about one unit
-	custody map[jobs.NodeID]bool         // closure of placements and hand-overs; nil: recompute
-	alone   map[jobs.NodeID]bool         // keepers that some placement names alone
-	control *jobs.Control                // the highest-numbered
+	sum     setSum                       // of general
+	custody map[jobs.NodeID]bool         // closure of placements and hand-overs
+	handed  map[jobs.NodeID][]jobs.NodeID
+	alone   map[jobs.NodeID]bool // keepers that some placement names alone
+	control *jobs.Record         // the highest-numbered
+	expires int64                // the latest that the submitter asked for
 
 	version  uint64
-	contents map[jobs.Digest][]jobs.Tuple   // by tuples digest
+	contents map[jobs.Digest]content        // by tuples digest
 	wanted   map[jobs.Digest][]*jobs.Record // reveals whose contents are not known yet, by tuples digest
+	census   census
 }
 
+// unit is a work unit: its records, what they say, and who is at work on it.
 type unit struct {
 	inputs  uint32
-	seals   []*jobs.Record
+	seals   []*jobs.Record // as retain leaves them
 	reveals []*jobs.Record
-	leases  []lease
-	fresh   bool // verdict is current
+	sum     setSum // of the records
+
+	fresh   bool           // what follows is what the records say
+	sealed  []*jobs.Record // seals that count
+	sealers int            // their workers
 	verdict Verdict
-	since   time.Time // when the seals of the current round were first seen complete here
-	held    bool      // this keeper holds the output bytes that were agreed
-	digest  uint64    // XOR of the record ids' first 8 bytes
+
+	leases []lease
+	spent  []lease                   // workers that held the unit for as long as one may, barred for a while
+	due    map[jobs.NodeID]time.Time // since when workers that sealed could reveal
+	wake   time.Time                 // nothing changes by itself before that; zero: look again
+	state  State
+	free   uint8 // replicas that may be claimed, one bit for each
+	held   bool  // this keeper holds the output bytes that were agreed
 }
 
-// NewLedger makes the empty ledger of a shard. counts are its units' numbers of inputs.
+// content is what a tuples digest stands for.
+type content struct {
+	tuples []jobs.Tuple
+	gaveUp bool // some input was given up
+}
+
+// NewLedger makes the empty ledger of a shard.
 func NewLedger(job *jobs.Job, shard uint32, m *jobs.Manifest) *Ledger {
 	l := &Ledger{
-		job: job, shard: shard,
+		job: job, shard: shard, expires: job.Head.Expires,
 		trust:    map[jobs.NodeID]bool{},
 		units:    make([]unit, len(m.Units)),
 		general:  map[jobs.Digest]*jobs.Record{},
-		contents: map[jobs.Digest][]jobs.Tuple{},
+		custody:  map[jobs.NodeID]bool{},
+		handed:   map[jobs.NodeID][]jobs.NodeID{},
+		alone:    map[jobs.NodeID]bool{},
+		contents: map[jobs.Digest]content{},
 		wanted:   map[jobs.Digest][]*jobs.Record{},
+		census:   census{votes: map[jobs.NodeID]int{}},
 	}
 	for i := range l.units {
 		l.units[i].inputs = m.Units[i].Count
@@ -93,7 +117,7 @@ func (l *Ledger) Apply(r *jobs.Record) (fresh bool, err error) {
 	}
 	switch b := r.Body.(type) {
 	case *jobs.Seal:
-		fresh, err = l.applyUnit(r, b.Unit, func(u *unit) *[]*jobs.Record { return &u.seals })
+		fresh, err = l.applySeal(r, b)
 	case *jobs.Reveal:
 		fresh, err = l.applyReveal(r, b)
 	default:
@@ -105,93 +129,151 @@ func (l *Ledger) Apply(r *jobs.Record) (fresh bool, err error) {
 	return fresh, err
 }
 
-func (l *Ledger) applyUnit(r *jobs.Record, n uint16, list func(*unit) *[]*jobs.Record) (bool, error) {
-	if int(n) >= len(l.units) {
+func (l *Ledger) applySeal(r *jobs.Record, b *jobs.Seal) (bool, error) {
+	if int(b.Unit) >= len(l.units) {
 		return false, ErrNoUnit
 	}
-	u := &l.units[n]
-	rs := list(u)
-	if slices.ContainsFunc(*rs, func(o *jobs.Record) bool { return o.ID == r.ID }) {
+	u := &l.units[b.Unit]
+	if hasID(u.seals, r.ID) {
 		return false, nil
 	}
-	if len(*rs) >= maxUnitRecords {
+	kept := retain(append(slices.Clone(u.seals), r), maxUnitSeals, func(r *jobs.Record) bool {
+		return l.granted(r.Author, r.Body.(*jobs.Seal))
+	})
+	if !hasID(kept, r.ID) {
 		return false, ErrFull
 	}
-	*rs = append(*rs, r)
-	u.digest ^= prefix(r.ID)
-	u.fresh = false
+	u.seals = kept
+	u.changed()
 	return true, nil
 }
 
 func (l *Ledger) applyReveal(r *jobs.Record, b *jobs.Reveal) (bool, error) {
-	fresh, err := l.applyUnit(r, b.Unit, func(u *unit) *[]*jobs.Record { return &u.reveals })
-	if !fresh {
-		return fresh, err
+	if int(b.Unit) >= len(l.units) {
+		return false, ErrNoUnit
 	}
 	u := &l.units[b.Unit]
-	u.leases = slices.DeleteFunc(u.leases, func(x lease) bool { return x.worker == r.Author })
+	if hasID(u.reveals, r.ID) {
+		return false, nil
+	}
+	kept := retain(append(slices.Clone(u.reveals), r), maxUnitReveals, func(r *jobs.Record) bool {
+		_, ok := l.opens(l.judged(int(b.Unit)), r)
+		return ok
+	})
+	if !hasID(kept, r.ID) {
+		return false, ErrFull
+	}
+	before := u.reveals
+	u.reveals = kept
+	for _, o := range before {
+		if !hasID(kept, o.ID) {
+			l.forget(o)
+		}
+	}
+	u.changed()
 	if _, known := l.contents[b.Tuples]; !known {
 		l.wanted[b.Tuples] = append(l.wanted[b.Tuples], r)
 	}
 	return true, nil
 }
 
+// changed notes that a unit has other records than before.
+func (u *unit) changed() {
+	u.fresh = false
+	u.sum = setSum{}
+	u.sum.add(u.seals...)
+	u.sum.add(u.reveals...)
+}
+
+// forget drops what is known, or wanted, on behalf of a reveal that is not kept any more.
+func (l *Ledger) forget(r *jobs.Record) {
+	d := saying(r)
+	l.wanted[d] = slices.DeleteFunc(l.wanted[d], func(o *jobs.Record) bool { return o.ID == r.ID })
+	if len(l.wanted[d]) == 0 {
+		delete(l.wanted, d)
+	}
+	for i := range l.units {
+		if slices.ContainsFunc(l.units[i].reveals, func(o *jobs.Record) bool { return saying(o) == d }) {
+			return
+		}
+	}
+	delete(l.contents, d)
+}
+
 // applyGeneral keeps a record that is not about one unit, if its author may state it. A grant
-// or a hand-over by a stranger is kept too: whether it counts is decided with the whole set.
+// or a hand-over by a stranger is kept too, as far as strangers' room goes: whether it counts is
+// decided with the whole set.
 func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 	if _, ok := l.general[r.ID]; ok {
 		return false, nil
 	}
+	own := r.Author == l.job.Head.Submitter
+	room := maxStrangers
+	if own || l.custody[r.Author] {
+		room = maxShardRecords
+	}
 	switch b := r.Body.(type) {
-	case *jobs.Placement:
-		if r.Author != l.job.Head.Submitter {
+	case *jobs.Placement, *jobs.Control:
+		if !own {
 			return false, ErrAuthor
-		}
-	case *jobs.Control:
-		if r.Author != l.job.Head.Submitter {
-			return false, ErrAuthor
-		}
-		if l.control == nil || b.Number > l.control.Number {
-			l.control = b
 		}
 	case *jobs.Grant:
 		if !slices.Contains(b.Set, r.Author) {
 			return false, ErrAuthor
 		}
 	}
-	if len(l.general) >= maxShardRecords {
+	if len(l.general) >= room {
 		return false, ErrFull
 	}
 	l.general[r.ID] = r
-	l.custody = nil
-	if r.Kind == jobs.KindGrant || r.Kind == jobs.KindHandover || r.Kind == jobs.KindPlacement {
-		l.stale(r)
+	l.sum.add(r)
+	switch b := r.Body.(type) {
+	case *jobs.Placement:
+		l.placed(b)
+	case *jobs.Handover:
+		l.handedOver(r.Author, b)
+	case *jobs.Control:
+		l.controlled(r, b)
+	case *jobs.Grant:
+		l.named(r.ID, b)
 	}
 	return true, nil
 }
 
-// stale marks verdicts that a newly known grant or keeper may change: a vote may come to count.
-func (l *Ledger) stale(r *jobs.Record) {
-	g, ok := r.Body.(*jobs.Grant)
-	if !ok {
-		for i := range l.units {
-			l.units[i].fresh = false
-		}
-		return
-	}
+// named marks the units with a seal that names a newly known grant: a vote may come to count.
+func (l *Ledger) named(id jobs.Digest, g *jobs.Grant) {
 	for _, h := range g.Holds {
-		if int(h.Unit) < len(l.units) {
-			l.units[h.Unit].fresh = false
+		if int(h.Unit) >= len(l.units) {
+			continue
+		}
+		u := &l.units[h.Unit]
+		if slices.ContainsFunc(u.seals, func(s *jobs.Record) bool { return slices.Contains(s.Body.(*jobs.Seal).Grants, id) }) {
+			u.fresh = false
 		}
 	}
+}
+
+// controlled notes the submitter's word on the whole job. Of two with one number that with the
+// smaller id wins, whichever came first.
+func (l *Ledger) controlled(r *jobs.Record, c *jobs.Control) {
+	if c.Act == jobs.ActExtend {
+		l.expires = max(l.expires, c.Expires)
+	}
+	if l.control != nil {
+		n := l.control.Body.(*jobs.Control).Number
+		if n > c.Number || n == c.Number && compareIDs(l.control, r) < 0 {
+			return
+		}
+	}
+	l.control = r
 }
 
 // Attach makes the tuples behind a reveal's digest known. A vote counts once its tuples are
 // known; inline payloads' are attached by whoever decodes them, others' when they are fetched.
 func (l *Ledger) Attach(r *jobs.Record, ts []jobs.Tuple) error {
 	b, ok := r.Body.(*jobs.Reveal)
-	if !ok || int(b.Unit) >= len(l.units) {
-		return ErrNoUnit
+	if !ok || !l.Has(r) {
+		return ErrForeign
 	}
 	if len(ts) != int(l.units[b.Unit].inputs) {
 		return fmt.Errorf("%d tuples for %d inputs", len(ts), l.units[b.Unit].inputs)
@@ -206,116 +288,25 @@ func (l *Ledger) Attach(r *jobs.Record, ts []jobs.Tuple) error {
 	if _, known := l.contents[b.Tuples]; known {
 		return nil
 	}
-	l.contents[b.Tuples] = ts
-	delete(l.wanted, b.Tuples)
-	for i := range l.units {
-		if slices.ContainsFunc(l.units[i].reveals, func(o *jobs.Record) bool { return o.Body.(*jobs.Reveal).Tuples == b.Tuples }) {
-			l.units[i].fresh = false
-		}
+	l.contents[b.Tuples] = content{ts, gaveUp}
+	for _, r := range l.wanted[b.Tuples] {
+		l.units[r.Body.(*jobs.Reveal).Unit].fresh = false
 	}
+	delete(l.wanted, b.Tuples)
 	l.version++
 	return nil
 }
 
-// Wanted are the reveals whose tuples are not known here yet.
+// Wanted are the reveals that would be votes, were their tuples known here.
 func (l *Ledger) Wanted() []*jobs.Record {
-	out := make([]*jobs.Record, 0, len(l.wanted))
+	var out []*jobs.Record
 	for _, rs := range l.wanted {
-		out = append(out, rs...)
-	}
-	return out
-}
-
-// Has reports whether a record is in the set.
-func (l *Ledger) Has(r *jobs.Record) bool {
-	switch b := r.Body.(type) {
-	case *jobs.Seal:
-		return int(b.Unit) < len(l.units) && hasID(l.units[b.Unit].seals, r.ID)
-	case *jobs.Reveal:
-		return int(b.Unit) < len(l.units) && hasID(l.units[b.Unit].reveals, r.ID)
-	}
-	_, ok := l.general[r.ID]
-	return ok
-}
-
-func hasID(rs []*jobs.Record, id jobs.Digest) bool {
-	return slices.ContainsFunc(rs, func(r *jobs.Record) bool { return r.ID == id })
-}
-
-// Closed is the act that closed the job, if one did; extensions are in Expires.
-func (l *Ledger) Closed() (jobs.Act, bool) {
-	if l.control != nil && l.control.Act != jobs.ActExtend {
-		return l.control.Act, true
-	}
-	return 0, false
-}
-
-// Expires is when the job ends, in Unix seconds, extensions included: at most 90 days after
-// its creation.
-func (l *Ledger) Expires() int64 {
-	at := l.job.Head.Expires
-	for _, r := range l.general {
-		if c, ok := r.Body.(*jobs.Control); ok && c.Act == jobs.ActExtend {
-			at = max(at, c.Expires)
+		for _, r := range rs {
+			if _, ok := l.opens(l.judged(int(r.Body.(*jobs.Reveal).Unit)), r); ok {
+				out = append(out, r)
+			}
 		}
 	}
-	return min(at, l.job.Head.Created+int64(jobs.MaxLife/time.Second))
-}
-
-// Slots is the number of parts that Digests compares: one for each unit, one for the rest.
-func (l *Ledger) Slots() int { return len(l.units) + 1 }
-
-// Digests are short names of the record sets of each slot: equal sets have equal names.
-func (l *Ledger) Digests() []uint64 {
-	out := make([]uint64, l.Slots())
-	for i := range l.units {
-		out[i] = l.units[i].digest
-	}
-	for id := range l.general {
-		out[len(l.units)] ^= prefix(id)
-	}
+	slices.SortFunc(out, compareIDs)
 	return out
 }
-
-// Records are the records of one slot, in the order of their ids.
-func (l *Ledger) Records(slot int) []*jobs.Record {
-	var out []*jobs.Record
-	if slot < len(l.units) {
-		out = append(slices.Clone(l.units[slot].seals), l.units[slot].reveals...)
-	} else {
-		for _, r := range l.general {
-			out = append(out, r)
-		}
-	}
-	slices.SortFunc(out, func(a, b *jobs.Record) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	return out
-}
-
-// Seals are the seals of one unit.
-func (l *Ledger) Seals(unit int) []*jobs.Record { return slices.Clone(l.units[unit].seals) }
-
-// Reveals are the reveals of one unit.
-func (l *Ledger) Reveals(unit int) []*jobs.Record { return slices.Clone(l.units[unit].reveals) }
-
-// Grants are the grant records with the given ids, as far as they are known here.
-func (l *Ledger) Grants(ids []jobs.Digest) []*jobs.Record {
-	var out []*jobs.Record
-	for _, id := range ids {
-		if r, ok := l.general[id]; ok && r.Kind == jobs.KindGrant {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// Custodians are the keepers that placements and hand-overs name.
-func (l *Ledger) Custodians() []jobs.NodeID {
-	var out []jobs.NodeID
-	for n := range l.custodySet() {
-		out = append(out, n)
-	}
-	slices.SortFunc(out, func(a, b jobs.NodeID) int { return slices.Compare(a[:], b[:]) })
-	return out
-}
-
-func prefix(id jobs.Digest) uint64 { return binary.BigEndian.Uint64(id[:8]) }

@@ -47,58 +47,69 @@ func (s *Summary) Unit(n int) UnitSummary {
 func (s *Summary) Len() int { return len(s.Units) / 2 }
 
 // State is where a unit stands here and now: the verdict, refined by leases and seals.
-func (l *Ledger) State(now time.Time, n int) State {
-	v := l.Verdict(n)
-	if v.State != Open {
-		return v.State
-	}
-	u := &l.units[n]
-	l.expire(now, u)
-	switch {
-	case len(u.seals) > 0 || len(v.Votes) > 0:
-		return Sealed
-	case len(u.leases) > 0:
-		return Running
-	}
-	return Open
-}
+func (l *Ledger) State(now time.Time, n int) State { return l.look(now, n).state }
 
 // SetHeld notes that this keeper holds the bytes of a unit's agreed output.
 func (l *Ledger) SetHeld(n int) {
-	if !l.units[n].held {
-		l.units[n].held = true
+	if u := l.judged(n); !u.held && u.verdict.State.Decided() {
+		u.held = true
 		l.version++
 	}
 }
 
 // Held reports what SetHeld noted.
-func (l *Ledger) Held(n int) bool { return l.units[n].held }
+func (l *Ledger) Held(n int) bool { return l.judged(n).held }
 
-// Summary tells the shard at a glance.
+// Summary tells the shard at a glance. Executions and donors are those whose results are votes:
+// a stranger cannot inflate them.
 func (l *Ledger) Summary(now time.Time) Summary {
 	s := Summary{Units: make([]byte, 0, 2*len(l.units))}
-	donors := map[jobs.NodeID]bool{}
 	for n := range l.units {
-		state, v := l.State(now, n), l.Verdict(n)
-		b := byte(state)
-		if l.units[n].held {
+		u := l.look(now, n)
+		b := byte(u.state)
+		if u.held {
 			b |= HeldFlag
 		}
-		s.Units = append(s.Units, b, l.free(now, n))
-		s.Done += v.Done
-		s.Failed += v.Failed
-		s.Stuck += v.Stuck
-		s.Executions += uint64(len(l.units[n].reveals))
-		for _, r := range l.units[n].reveals {
-			donors[r.Author] = true
-		}
+		s.Units = append(s.Units, b, u.free)
+		s.Done += u.verdict.Done
+		s.Failed += u.verdict.Failed
+		s.Stuck += u.verdict.Stuck
+		s.Executions += uint64(len(u.verdict.Votes))
 	}
-	for d := range donors {
-		s.Donors = append(s.Donors, d)
-	}
-	slices.SortFunc(s.Donors, func(a, b jobs.NodeID) int { return slices.Compare(a[:], b[:]) })
-	s.Donors = s.Donors[:min(len(s.Donors), MaxSummaryDonors)]
+	s.Donors = l.census.donors()
 	s.Closed, _ = l.Closed()
 	s.Version = l.version
 	return s
+}
+
+// census counts each donor's votes in the shard, as they come and go.
+type census struct {
+	votes map[jobs.NodeID]int
+	names []jobs.NodeID // the first of them by id; nil: look again
+}
+
+// move counts a unit's votes again: they were others before.
+func (c *census) move(before, after []Vote) {
+	for _, v := range after {
+		if c.votes[v.Worker]++; c.votes[v.Worker] == 1 {
+			c.names = nil
+		}
+	}
+	for _, v := range before {
+		if c.votes[v.Worker]--; c.votes[v.Worker] == 0 {
+			delete(c.votes, v.Worker)
+			c.names = nil
+		}
+	}
+}
+
+func (c *census) donors() []jobs.NodeID {
+	if c.names == nil {
+		for d := range c.votes {
+			c.names = append(c.names, d)
+		}
+		slices.SortFunc(c.names, compareNodes)
+		c.names = c.names[:min(len(c.names), MaxSummaryDonors)]
+	}
+	return slices.Clone(c.names)
 }

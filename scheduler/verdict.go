@@ -1,8 +1,8 @@
 package scheduler
 
 import (
-	"cmp"
 	"slices"
+	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -59,74 +59,92 @@ type InputVerdict struct {
 type Verdict struct {
 	State  State // Open, Agreed, Failed, Stuck or Disputed: what the set of records says
 	Votes  []Vote
-	Inputs []InputVerdict
-	Wanted int // votes, with those that there are, that could decide the unit
+	Inputs []InputVerdict // one for each input; nil while there are no votes
+	Wanted int            // votes, with those that there are, that could decide the unit
 
 	Done, Failed, Stuck uint64 // inputs decided (failures included), failures, given up
 }
 
-// Verdict judges a unit by the set of records.
-func (l *Ledger) Verdict(n int) *Verdict {
+// Verdict judges a unit by the set of records. What it points to holds until the next change.
+func (l *Ledger) Verdict(n int) *Verdict { return &l.judged(n).verdict }
+
+// judged brings what a unit's records say up to date.
+func (l *Ledger) judged(n int) *unit {
 	u := &l.units[n]
-	if !u.fresh {
-		u.verdict = judge(l.votes(u), int(u.inputs), int(l.job.Head.Policy.Votes))
-		u.fresh = true
+	if u.fresh {
+		return u
 	}
-	return &u.verdict
+	before := u.verdict.Votes
+	u.sealed, u.sealers = l.sealed(u)
+	u.verdict = judge(l.votes(u), int(u.inputs), int(l.job.Head.Policy.Votes))
+	u.fresh, u.wake = true, time.Time{}
+	u.held = u.held && u.verdict.State.Decided()
+	l.census.move(before, u.verdict.Votes)
+	return u
+}
+
+// mayVote reports whether a worker's word can count at the job's level.
+func (l *Ledger) mayVote(worker jobs.NodeID) bool {
+	return l.job.Head.Policy.Level != jobs.Trusted || l.trust[worker]
+}
+
+// sealed are the seals that count, in the order of their ids, and the number of their workers:
+// granted, and by a worker that sealed one thing only. Who seals two answers could reveal the
+// one its partner gave.
+func (l *Ledger) sealed(u *unit) (out []*jobs.Record, workers int) {
+	for _, s := range u.seals {
+		b := s.Body.(*jobs.Seal)
+		if b.Replica >= jobs.MaxVotes || !l.mayVote(s.Author) || contradicts(u.seals, s) || !l.granted(s.Author, b) {
+			continue
+		}
+		if !slices.ContainsFunc(out, by(s.Author)) {
+			workers++
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, compareIDs)
+	return out, workers
 }
 
 // votes are the reveals of a unit that count, one for each worker, in the order of worker ids.
 // A worker that contradicts itself has none.
 func (l *Ledger) votes(u *unit) []Vote {
 	var out []Vote
-	contradicts := map[jobs.NodeID]bool{}
-	for _, r := range u.reveals {
-		v, ok := l.vote(u, r)
-		if !ok {
+	for _, r := range u.reveals { // sorted by author, then by id: the choice does not depend on arrival
+		if len(out) > 0 && out[len(out)-1].Worker == r.Author {
 			continue
 		}
-		i := slices.IndexFunc(out, func(o Vote) bool { return o.Worker == v.Worker })
-		switch {
-		case i < 0:
-			out = append(out, v)
-		case out[i].Reveal.Body.(*jobs.Reveal).Tuples != v.Reveal.Body.(*jobs.Reveal).Tuples:
-			contradicts[v.Worker] = true
-		case slices.Compare(v.Reveal.ID[:], out[i].Reveal.ID[:]) < 0:
-			out[i] = v // same answer twice: the choice must not depend on arrival
+		b := r.Body.(*jobs.Reveal)
+		c, known := l.contents[b.Tuples]
+		if !known || len(c.tuples) != int(u.inputs) || c.gaveUp != b.GaveUp {
+			continue
+		}
+		if seal, ok := l.opens(u, r); ok {
+			out = append(out, Vote{Worker: r.Author, Reveal: r, Seal: seal, Tuples: c.tuples, Own: seal == nil})
 		}
 	}
-	out = slices.DeleteFunc(out, func(v Vote) bool { return contradicts[v.Worker] })
-	slices.SortFunc(out, func(a, b Vote) int { return slices.Compare(a.Worker[:], b.Worker[:]) })
 	return out
 }
 
-// vote says whether a reveal counts: its tuples are known, and it is the submitter's own, or
-// opens a granted seal of the same worker.
-func (l *Ledger) vote(u *unit, r *jobs.Record) (Vote, bool) {
-	b := r.Body.(*jobs.Reveal)
-	ts, known := l.contents[b.Tuples]
-	if !known || len(ts) != int(u.inputs) {
-		return Vote{}, false
+// opens reports whether a reveal counts, once its tuples are known: its author revealed nothing
+// else, and it is the submitter's own, or opens the seal that is returned.
+func (l *Ledger) opens(u *unit, r *jobs.Record) (seal *jobs.Record, ok bool) {
+	if contradicts(u.reveals, r) {
+		return nil, false
 	}
-	v := Vote{Worker: r.Author, Reveal: r, Tuples: ts}
 	if r.Author == l.job.Head.Submitter {
-		v.Own = true
-		return v, true
+		return nil, true
 	}
-	if l.job.Head.Policy.Level == jobs.Trusted && !l.trust[r.Author] {
-		return Vote{}, false
-	}
+	b := r.Body.(*jobs.Reveal)
 	commitment := jobs.Commit(l.job.ID, l.shard, b.Unit, r.Author, b.Tuples, b.Nonce)
-	for _, s := range u.seals {
+	i := slices.IndexFunc(u.sealed, func(s *jobs.Record) bool {
 		sb := s.Body.(*jobs.Seal)
-		if s.Author != r.Author || sb.Replica != b.Replica || sb.Commitment != commitment || !l.granted(s.Author, sb) {
-			continue
-		}
-		if v.Seal == nil || slices.Compare(s.ID[:], v.Seal.ID[:]) < 0 {
-			v.Seal = s
-		}
+		return s.Author == r.Author && sb.Replica == b.Replica && sb.Commitment == commitment
+	})
+	if i < 0 {
+		return nil, false
 	}
-	return v, v.Seal != nil
+	return u.sealed[i], true
 }
 
 // Independent reports whether each of two votes names the other's seal: neither worker can
@@ -137,13 +155,24 @@ func Independent(a, b Vote) bool {
 		slices.Contains(b.Reveal.Body.(*jobs.Reveal).Seals, a.Seal.ID)
 }
 
+// votedBy reports whether a worker's vote is among those counted.
+func (v *Verdict) votedBy(worker jobs.NodeID) bool {
+	return slices.ContainsFunc(v.Votes, func(x Vote) bool { return x.Worker == worker })
+}
+
 // judge is the policy: one tuple with the needed votes, and more than any other.
 func judge(votes []Vote, inputs, need int) Verdict {
+	if len(votes) == 0 {
+		return Verdict{Wanted: need}
+	}
 	v := Verdict{State: Agreed, Votes: votes, Inputs: make([]InputVerdict, inputs), Wanted: len(votes)}
+	var scratch [jobs.MaxVotes]tally
 	for i := range v.Inputs {
-		in, missing := judgeInput(votes, i, need)
+		in, missing := judgeInput(votes, i, need, scratch[:0])
 		v.Inputs[i] = in
-		v.State = worse(v.State, in.State)
+		if weight(in.State) > weight(v.State) {
+			v.State = in.State
+		}
 		v.Wanted = max(v.Wanted, min(len(votes)+missing, jobs.MaxVotes))
 		switch in.State {
 		case Agreed:
@@ -158,13 +187,19 @@ func judge(votes []Vote, inputs, need int) Verdict {
 	return v
 }
 
-// worse is the state of a unit two of whose inputs are in states a and b.
-func worse(a, b State) State {
-	rank := func(s State) int { return slices.Index([]State{Agreed, Failed, Stuck, Disputed, Open}, s) }
-	if rank(b) > rank(a) {
-		return b
+// weight orders the states of inputs: a unit is in the weightiest of its inputs' states.
+func weight(s State) int {
+	switch s {
+	case Agreed:
+		return 0
+	case Failed:
+		return 1
+	case Stuck:
+		return 2
+	case Disputed:
+		return 3
 	}
-	return a
+	return 4 // open: something is still to be run
 }
 
 type tally struct {
@@ -173,8 +208,7 @@ type tally struct {
 }
 
 // judgeInput judges one input and says how many more votes could decide it.
-func judgeInput(votes []Vote, i, need int) (InputVerdict, int) {
-	var tallies []tally
+func judgeInput(votes []Vote, i, need int, tallies []tally) (InputVerdict, int) {
 	gaveUp := 0
 	for _, v := range votes {
 		t := v.Tuples[i]
@@ -189,24 +223,23 @@ func judgeInput(votes []Vote, i, need int) (InputVerdict, int) {
 			tallies = count(tallies, t)
 		}
 	}
-	slices.SortFunc(tallies, func(a, b tally) int { return cmp.Compare(b.votes, a.votes) })
-	top, second := 0, 0
-	if len(tallies) > 0 {
-		top = tallies[0].votes
-	}
-	if len(tallies) > 1 {
-		second = tallies[1].votes
+	var top, second tally
+	for _, t := range tallies {
+		if t.votes > top.votes {
+			top, second = t, top
+		} else if t.votes > second.votes {
+			second = t
+		}
 	}
 	switch {
-	case top >= need && top > second:
-		v := decided(tallies[0].tuple, top)
-		return v, 0
+	case top.votes >= need && top.votes > second.votes:
+		return decided(top.tuple, top.votes), 0
 	case gaveUp >= GaveUpDonors:
 		return InputVerdict{State: Stuck, Tuple: jobs.Tuple{Outcome: jobs.GaveUp}, Votes: gaveUp}, 0
 	case len(votes) >= jobs.MaxVotes:
 		return InputVerdict{State: Disputed}, 0
 	}
-	return InputVerdict{State: Open}, max(need-top, 1)
+	return InputVerdict{State: Open}, max(need-top.votes, 1)
 }
 
 func decided(t jobs.Tuple, votes int) InputVerdict {

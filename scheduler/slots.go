@@ -1,0 +1,135 @@
+package scheduler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+)
+
+// lookAgain is when a unit is looked at again though nothing is known to happen to it.
+const lookAgain = time.Hour
+
+// look brings what a unit owes to the clock up to date: leases that ran out, seals whose reveals
+// are overdue, and so its state and the replicas that may be claimed. It costs little until
+// something happens to the unit, or is due to.
+func (l *Ledger) look(now time.Time, n int) *unit {
+	u := l.judged(n)
+	if now.Before(u.wake) {
+		return u
+	}
+	state, free := u.state, u.free
+	u.wake = now.Add(lookAgain)
+	u.endLeases(now, longest(&l.job.Head))
+	waiting := u.waiting(now, &l.job.Head)
+	u.free = u.replicas(waiting)
+	switch u.state = u.verdict.State; {
+	case u.state != Open:
+	case len(u.sealed) > 0 || len(u.verdict.Votes) > 0:
+		u.state = Sealed
+	case len(u.leases) > 0:
+		u.state = Running
+	}
+	if state != u.state || free != u.free {
+		l.version++
+	}
+	return u
+}
+
+// endLeases drops leases that ran out, that were held for too long, or whose worker has sealed or
+// revealed: a seal that counts takes its replica itself.
+func (u *unit) endLeases(now time.Time, limit time.Duration) {
+	u.spent = slices.DeleteFunc(u.spent, func(x lease) bool { return !now.Before(x.until) })
+	u.leases = slices.DeleteFunc(u.leases, func(x lease) bool {
+		last := x.first.Add(limit)
+		switch {
+		case !now.Before(x.until) || u.heardFrom(x.worker):
+			return true
+		case !now.Before(last):
+			u.spent = append(u.spent, lease{worker: x.worker, until: now.Add(limit)})
+			return true
+		}
+		u.wake = earlier(u.wake, earlier(x.until, last))
+		return false
+	})
+	for _, x := range u.spent {
+		u.wake = earlier(u.wake, x.until)
+	}
+}
+
+// waiting are the seals of a unit, one a worker, whose reveals are to come: all but those that
+// have had a whole lease for it since their round was complete here.
+func (u *unit) waiting(now time.Time, h *jobs.Head) []*jobs.Seal {
+	if u.verdict.State.Decided() {
+		u.due = nil
+		return nil
+	}
+	var out []*jobs.Seal
+	for i, s := range u.sealed {
+		b := s.Body.(*jobs.Seal)
+		if slices.ContainsFunc(u.sealed[:i], by(s.Author)) || u.verdict.votedBy(s.Author) {
+			continue
+		}
+		if u.sealers >= SealsAsked(h, b.Replica) {
+			since, ok := u.due[s.Author]
+			if !ok {
+				if u.due == nil {
+					u.due = map[jobs.NodeID]time.Time{}
+				}
+				since, u.due[s.Author] = now, now
+			}
+			end := since.Add(h.LeaseTime())
+			if !now.Before(end) {
+				continue
+			}
+			u.wake = earlier(u.wake, end)
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// replicas are those that may be claimed now: as many as could decide the unit with what there
+// is, counting votes, seals that wait and leases.
+func (u *unit) replicas(waiting []*jobs.Seal) (free uint8) {
+	v := &u.verdict
+	if v.State != Open {
+		return 0
+	}
+	var used uint8
+	busy := len(v.Votes) + len(waiting) + len(u.leases)
+	for _, x := range v.Votes {
+		if !x.Own {
+			used |= 1 << x.Reveal.Body.(*jobs.Reveal).Replica
+		}
+	}
+	for _, s := range waiting {
+		used |= 1 << s.Replica
+	}
+	for _, x := range u.leases {
+		if x.replica == WholeUnit {
+			return 0
+		}
+		used |= 1 << x.replica
+	}
+	for r := uint8(0); r < jobs.MaxVotes && busy < v.Wanted; r++ {
+		if used&(1<<r) == 0 {
+			free |= 1 << r
+			busy++
+		}
+	}
+	return free
+}
+
+// RoundComplete reports whether the seals that a replica's round asks for are in: then its
+// worker may reveal. It gives the seals that count.
+func (l *Ledger) RoundComplete(n int, replica uint8) ([]*jobs.Record, bool) {
+	u := l.judged(n)
+	return slices.Clone(u.sealed), u.sealers >= SealsAsked(&l.job.Head, replica)
+}
+
+// SealsAsked is how many workers' seals must be in before a replica is revealed. The first
+// round is the policy's votes; each further replica is a round of its own.
+func SealsAsked(h *jobs.Head, replica uint8) int {
+	return max(int(h.Policy.Votes), int(replica)+1)
+}
