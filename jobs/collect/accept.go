@@ -1,0 +1,246 @@
+package collect
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// On disk: one pair for each accepted unit.
+const acceptedPrefix = 'a'
+
+func unitKey(ref protocol.ShardRef, unit uint16) []byte {
+	b := append([]byte{acceptedPrefix}, ref.Job[:]...)
+	b = binary.BigEndian.AppendUint32(b, ref.Shard)
+	return binary.BigEndian.AppendUint16(b, unit)
+}
+
+// Owner is the name under which a job's collected outputs are held.
+func Owner(id jobs.JobID) string { return "results/" + id.String() }
+
+// unit is an accepted unit: where the answer of each of its inputs is.
+type unit struct {
+	_          struct{} `cbor:",toarray"`
+	State      scheduler.State
+	Parts      []part
+	Stuck      []uint16 // inputs without an answer
+	Failed     uint32
+	Executions uint32
+	Own        bool
+	Donors     []jobs.NodeID
+}
+
+// part is one vote's payload and the inputs that are taken from it: all where none are named.
+type part struct {
+	_       struct{} `cbor:",toarray"`
+	Worker  jobs.NodeID
+	Inline  []byte
+	Payload jobs.Blob
+	Inputs  []uint16
+}
+
+// restore counts what was accepted before.
+func (c *Collector) restore() error {
+	return c.cfg.Disk.Scan(append([]byte{acceptedPrefix}, c.job.ID[:]...), func(key, value []byte) error {
+		var u unit
+		if err := jobs.Decode(value, protocol.MaxMessage, &u); err != nil {
+			c.cfg.Logger.Warn("an accepted unit on disk is not readable; it is collected again", "error", err)
+			return nil
+		}
+		shard, n := binary.BigEndian.Uint32(key[33:]), binary.BigEndian.Uint16(key[37:])
+		units := c.accepted[shard]
+		if units == nil {
+			units = make([]bool, c.job.Head.ShardUnits(shard))
+			c.accepted[shard] = units
+		}
+		if int(n) < len(units) && !units[n] {
+			units[n] = true
+			c.count(&u, c.inputsOf(&u))
+		}
+		return nil
+	})
+}
+
+func (c *Collector) inputsOf(u *unit) (n uint64) {
+	for i := range u.Parts {
+		n += uint64(len(u.Parts[i].Inputs))
+	}
+	return n
+}
+
+// count adds an accepted unit to the tally. The caller holds mu, or is alone.
+func (c *Collector) count(u *unit, answered uint64) {
+	t := &c.tally
+	t.Units++
+	switch u.State {
+	case scheduler.Failed:
+		t.Failed++
+	case scheduler.Stuck:
+		t.Stuck++
+	default:
+		t.Agreed++
+	}
+	t.Done += answered
+	t.BadInputs += uint64(u.Failed)
+	t.StuckInputs += uint64(len(u.Stuck))
+	t.Executions += uint64(u.Executions)
+	if u.Own {
+		t.Own++
+	}
+	for _, d := range u.Donors {
+		c.donors[d] = true
+	}
+}
+
+// acceptFrom reads units from one keeper and accepts those that its records prove. It gives the
+// units that are left.
+func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, at jobs.NodeID, set []jobs.NodeID, todo []uint16) ([]uint16, error) {
+	rs, err := c.cfg.Keepers.Read(ctx, ref, at, todo, true)
+	for _, r := range rs {
+		if _, aerr := l.Apply(r); aerr != nil {
+			continue // not a record that belongs here: the others may still prove the unit
+		}
+		if b, ok := r.Body.(*jobs.Reveal); ok && len(b.Inline) > 0 && int(b.Unit) < len(m.Units) {
+			if h, perr := jobs.VerifyPayload(bytes.NewReader(b.Inline), int(m.Units[b.Unit].Count)); perr == nil {
+				_ = l.Attach(r, h.Tuples) // a vote that cannot be opened is no vote
+			}
+		}
+	}
+	var left []uint16
+	var pairs []keeper.Pair
+	var units []*unit
+	var numbers []uint16
+	for _, n := range todo {
+		c.fetchPayloads(ctx, ref, m, l, int(n), set)
+		u, uerr := assemble(l, int(n))
+		if uerr != nil {
+			left = append(left, n)
+			err = errors.Join(err, uerr)
+			continue
+		}
+		pairs = append(pairs, keeper.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
+		units, numbers = append(units, u), append(numbers, n)
+	}
+	if len(units) == 0 {
+		return left, err
+	}
+	if perr := c.cfg.Disk.Put(ctx, pairs...); perr != nil {
+		return todo, perr
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.firstDone.IsZero() {
+		c.firstDone, c.doneThen = time.Now(), c.tally.Done
+	}
+	for i, u := range units {
+		if !c.accepted[ref.Shard][numbers[i]] {
+			c.accepted[ref.Shard][numbers[i]] = true
+			c.count(u, c.inputsOf(u))
+		}
+	}
+	c.wakeLocked()
+	return left, err
+}
+
+// fetchPayloads gets the payloads of a unit's reveals that are blobs, until the unit is decided.
+func (c *Collector) fetchPayloads(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, n int, set []jobs.NodeID) {
+	until := time.Unix(c.job.Head.Expires, 0).Add(90 * 24 * time.Hour)
+	for _, r := range l.Reveals(n) {
+		b := r.Body.(*jobs.Reveal)
+		if len(b.Inline) > 0 {
+			continue
+		}
+		holders := append([]jobs.NodeID{r.Author}, set...)
+		if err := c.cfg.Blobs.Fetch(ctx, Owner(ref.Job), b.Payload, holders, until); err != nil {
+			c.cfg.Logger.Debug("payload not to be had", "job", ref.Job.Short(), "peer", r.Author.Short(), "error", err)
+			continue
+		}
+		f, err := c.cfg.Blobs.Open(b.Payload.Digest)
+		if err != nil {
+			continue
+		}
+		h, err := jobs.VerifyPayload(f, int(m.Units[n].Count))
+		f.Close()
+		if err == nil {
+			_ = l.Attach(r, h.Tuples) // a vote that cannot be opened is no vote
+		}
+		if l.Verdict(n).State.Decided() && answers(l.Verdict(n), r) {
+			return
+		}
+	}
+}
+
+// answers reports whether a reveal's vote has every answer of a verdict.
+func answers(v *scheduler.Verdict, r *jobs.Record) bool {
+	for _, vote := range v.Votes {
+		if vote.Reveal.ID == r.ID {
+			for i := range v.Inputs {
+				if v.Inputs[i].State != scheduler.Stuck && vote.Tuples[i] != v.Inputs[i].Tuple {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// assemble turns a decided unit into what is kept of it: for each input a vote that has its
+// answer, as few votes as that takes.
+func assemble(l *scheduler.Ledger, n int) (*unit, error) {
+	v := l.Verdict(n)
+	if !v.State.Decided() {
+		return nil, fmt.Errorf("unit %d: its records prove nothing yet", n)
+	}
+	u := &unit{State: v.State, Executions: uint32(len(l.Reveals(n))), Failed: uint32(v.Failed)}
+	parts := map[jobs.NodeID]int{}
+	for i := range v.Inputs {
+		if v.Inputs[i].State == scheduler.Stuck {
+			u.Stuck = append(u.Stuck, uint16(i))
+			continue
+		}
+		vote := voteFor(v, i, parts)
+		if vote == nil {
+			return nil, fmt.Errorf("unit %d: nobody has the bytes of input %d", n, i)
+		}
+		at, ok := parts[vote.Worker]
+		if !ok {
+			at = len(u.Parts)
+			parts[vote.Worker] = at
+			b := vote.Reveal.Body.(*jobs.Reveal)
+			u.Parts = append(u.Parts, part{Worker: vote.Worker, Inline: b.Inline, Payload: b.Payload})
+		}
+		u.Parts[at].Inputs = append(u.Parts[at].Inputs, uint16(i))
+	}
+	for _, vote := range v.Votes {
+		u.Donors = append(u.Donors, vote.Worker)
+		u.Own = u.Own || vote.Own
+	}
+	return u, nil
+}
+
+// voteFor is a vote that has the answer of input i, one that is used already if there is one.
+func voteFor(v *scheduler.Verdict, i int, used map[jobs.NodeID]int) *scheduler.Vote {
+	var found *scheduler.Vote
+	for k := range v.Votes {
+		vote := &v.Votes[k]
+		if vote.Tuples[i] != v.Inputs[i].Tuple {
+			continue
+		}
+		if _, ok := used[vote.Worker]; ok {
+			return vote
+		}
+		if found == nil {
+			found = vote
+		}
+	}
+	return found
+}

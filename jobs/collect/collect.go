@@ -1,0 +1,323 @@
+// Package collect gathers a job's answers: it reads the records of decided units from their
+// keepers, verifies them again trusting none, accepts, fetches the outputs, and assembles them
+// in input order. What was accepted is on disk; a restart goes on from there.
+package collect
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Keepers is what a collector asks of the keepers of a shard.
+type Keepers interface {
+	Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.NodeID, error)
+	Describe(ctx context.Context, ref protocol.ShardRef) (*client.Described, error)
+	Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error)
+	Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, known uint64, wait time.Duration) (*scheduler.Summary, error)
+	Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, units []uint16, general bool) ([]*jobs.Record, error)
+}
+
+// Blobs holds payloads and packs.
+type Blobs interface {
+	Open(jobs.Digest) (io.ReadCloser, error)
+	Fetch(ctx context.Context, owner string, b jobs.Blob, holders []jobs.NodeID, until time.Time) error
+}
+
+// Config says what a collector is made of.
+type Config struct {
+	Keepers Keepers
+	Disk    keeper.Disk
+	Blobs   Blobs
+	Logger  *slog.Logger
+	// Manifest gives a shard's manifest where this node has it; else the keepers are asked.
+	Manifest func(shard uint32) (*jobs.Manifest, error)
+}
+
+// Pace of collecting.
+const (
+	shardsAtOnce = 16
+	watchAtMost  = 15 * time.Second
+	lookAgain    = time.Second // where there are more shards than are watched at once
+	retryAtFirst = 200 * time.Millisecond
+	retryAtMost  = 5 * time.Second
+)
+
+// Collector collects one job.
+type Collector struct {
+	cfg Config
+	job *jobs.Job
+
+	mu        sync.Mutex
+	manifests map[uint32]*jobs.Manifest
+	accepted  map[uint32][]bool // by shard and unit
+	summaries map[uint32]*scheduler.Summary
+	seen      map[seenKey]uint64 // versions of keepers' summaries that prompted a look
+	tally     Tally
+	changed   chan struct{}
+	donors    map[jobs.NodeID]bool
+	firstDone time.Time // when the first unit was accepted in this run
+	doneThen  uint64
+	lastErr   error
+}
+
+type seenKey struct {
+	shard  uint32
+	keeper jobs.NodeID
+}
+
+// Tally counts what was accepted.
+type Tally struct {
+	_                     struct{} `cbor:",toarray"`
+	Units                 uint64
+	Agreed, Failed, Stuck uint64 // units
+	Done                  uint64 // inputs with an answer, failures included
+	BadInputs             uint64 // inputs whose answer is a failure
+	StuckInputs           uint64
+	Executions            uint64
+	Own                   uint64 // units decided by this submitter's own run
+}
+
+// New makes the collector of a job and takes up what was accepted before.
+func New(cfg Config, job *jobs.Job) (*Collector, error) {
+	c := &Collector{
+		cfg: cfg, job: job, manifests: map[uint32]*jobs.Manifest{}, accepted: map[uint32][]bool{},
+		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, changed: make(chan struct{}), donors: map[jobs.NodeID]bool{},
+	}
+	return c, c.restore()
+}
+
+// Job is the job being collected.
+func (c *Collector) Job() *jobs.Job { return c.job }
+
+// Run collects until every unit is accepted or ctx ends.
+func (c *Collector) Run(ctx context.Context) error {
+	shards := c.job.Head.Shards()
+	turns := make(chan uint32, shards)
+	left := 0
+	for s := range shards {
+		if !c.complete(s) {
+			left++
+			turns <- s
+		}
+	}
+	done := make(chan bool, shardsAtOnce)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wait := watchAtMost
+	if left > shardsAtOnce {
+		wait = lookAgain
+	}
+	for range min(left, shardsAtOnce) {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case s := <-turns:
+					if c.turn(ctx, s, wait) {
+						done <- true
+						continue
+					}
+					turns <- s
+				}
+			}
+		})
+	}
+	for ; left > 0; left-- {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// turn works on one shard for a while and reports whether all of it is accepted.
+func (c *Collector) turn(ctx context.Context, shard uint32, wait time.Duration) bool {
+	ref := protocol.ShardRef{Job: c.job.ID, Shard: shard}
+	began, retry := time.Now(), retryAtFirst
+	for ctx.Err() == nil {
+		err := c.look(ctx, ref)
+		if c.complete(shard) {
+			return true
+		}
+		c.note(err)
+		left := wait - time.Since(began)
+		if left <= 0 {
+			return false
+		}
+		if err != nil {
+			c.cfg.Logger.Debug("collecting", "job", c.job.ID.Short(), "shard", shard, "error", err)
+			pause(ctx, retry)
+			retry = min(2*retry, retryAtMost)
+			continue
+		}
+		retry = retryAtFirst
+		c.await(ctx, ref, left)
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (c *Collector) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastErr = err
+}
+
+// await waits until some keeper's summary changes.
+func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.Duration) {
+	set, err := c.cfg.Keepers.Keepers(ctx, ref)
+	if err != nil || len(set) == 0 {
+		pause(ctx, retryAtFirst)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	woke := make(chan bool, len(set))
+	for _, n := range set {
+		wg.Go(func() {
+			k := seenKey{ref.Shard, n}
+			c.mu.Lock()
+			known := c.seen[k]
+			c.mu.Unlock()
+			sum, err := c.cfg.Keepers.Await(ctx, ref, n, known, wait)
+			if err != nil || sum == nil {
+				return
+			}
+			c.mu.Lock()
+			c.seen[k] = sum.Version
+			c.mu.Unlock()
+			woke <- true
+		})
+	}
+	select {
+	case <-woke:
+		cancel()
+		pauseFor := time.NewTimer(gatherFor) // several changes come together
+		<-pauseFor.C
+	case <-ctx.Done():
+	}
+}
+
+const gatherFor = 20 * time.Millisecond
+
+// look reads what the keepers say of a shard, and accepts what can be.
+func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
+	m, err := c.manifest(ctx, ref)
+	if err != nil {
+		return err
+	}
+	sum, err := c.cfg.Keepers.Summary(ctx, ref)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.summaries[ref.Shard] = sum
+	var todo []uint16
+	for n := range m.Units {
+		if sum.Unit(n).State.Decided() && !c.accepted[ref.Shard][n] {
+			todo = append(todo, uint16(n))
+		}
+	}
+	c.wakeLocked()
+	c.mu.Unlock()
+	if len(todo) == 0 {
+		return nil
+	}
+	set, err := c.cfg.Keepers.Keepers(ctx, ref)
+	if err != nil {
+		return err
+	}
+	ledger := scheduler.NewLedger(c.job, ref.Shard, m)
+	for _, n := range set {
+		if todo, err = c.acceptFrom(ctx, ref, m, ledger, n, set, todo); len(todo) == 0 {
+			return nil
+		}
+	}
+	return err
+}
+
+// manifest gives a shard's manifest.
+func (c *Collector) manifest(ctx context.Context, ref protocol.ShardRef) (*jobs.Manifest, error) {
+	c.mu.Lock()
+	m := c.manifests[ref.Shard]
+	c.mu.Unlock()
+	if m != nil {
+		return m, nil
+	}
+	if c.cfg.Manifest != nil {
+		m, _ = c.cfg.Manifest(ref.Shard) // the keepers have it too
+	}
+	if m == nil {
+		d, err := c.cfg.Keepers.Describe(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		m = d.Manifest
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.manifests[ref.Shard] = m
+	if c.accepted[ref.Shard] == nil {
+		c.accepted[ref.Shard] = make([]bool, len(m.Units))
+	}
+	return m, nil
+}
+
+func (c *Collector) complete(shard uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	units := c.accepted[shard]
+	if units == nil {
+		return false
+	}
+	for _, ok := range units {
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// wakeLocked wakes who waits for changes. The caller holds mu.
+func (c *Collector) wakeLocked() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Changed is closed at the next change of what Progress would say.
+func (c *Collector) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// Complete reports whether every unit is accepted.
+func (c *Collector) Complete() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tally.Units == uint64(c.job.Head.Units)
+}

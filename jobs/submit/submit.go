@@ -1,0 +1,261 @@
+// Package submit makes jobs and publishes them: it splits the inputs into units and shards,
+// signs the head, places every shard on its keepers, and gives the head to the board last. What
+// it is doing is on disk: a submit that is killed goes on from its home.
+package submit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// Keepers is what a submitter asks of the keepers of a shard.
+type Keepers interface {
+	Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.NodeID, error)
+	Publish(ctx context.Context, at jobs.NodeID, ref protocol.ShardRef, q *protocol.PublishRequest) (*jobs.Record, error)
+	Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error)
+	Forget(ref protocol.ShardRef)
+}
+
+// Home is the keeper in this process.
+type Home interface {
+	Adopt(ctx context.Context, head []byte, shard uint32, manifest []byte, proof []jobs.Digest, local bool) error
+	Share(ctx context.Context, ref protocol.ShardRef) error
+	Local(ref protocol.ShardRef) bool
+}
+
+// Blobs holds programs, packs and large inputs.
+type Blobs interface {
+	Put(r io.Reader, max uint64) (jobs.Blob, error)
+	Hold(ctx context.Context, owner string, b jobs.Blob, until time.Time) error
+}
+
+// Config says what a submitter is made of.
+type Config struct {
+	Network string
+	Signer  jobs.Signer
+	Keepers Keepers
+	Home    Home
+	Disk    keeper.Disk
+	Blobs   Blobs
+	Logger  *slog.Logger
+}
+
+// Submitter makes and publishes this node's jobs.
+type Submitter struct{ cfg Config }
+
+// New makes a submitter.
+func New(cfg Config) *Submitter { return &Submitter{cfg} }
+
+// Spec is a job as a person asks for it. The head's Network, Submitter, Nonce, Inputs, Units
+// and Root are filled in.
+type Spec struct {
+	Head    jobs.Head
+	PerUnit int
+	// Inputs calls add for every input, or addRange; it can be called only once.
+	Inputs func(add func(jobs.Input) error, addRange func(first, last int64) error) error
+	// Content tells jobs of equal content by: program, arguments, inputs, data, limits, policy
+	// and seed. Zero: not looked up.
+	Content jobs.Digest
+	Local   bool // never leaves this machine
+	Alone   bool // begins here; Share offers it to the grid later
+}
+
+// On disk.
+const (
+	ownPrefix      = 'o' // an own job
+	manifestPrefix = 'm' // a shard's manifest
+	leavesPrefix   = 'l' // leaves of the tree over the manifests
+	contentPrefix  = 'c' // job by content
+)
+
+// Own is what the home knows of one of its jobs.
+type Own struct {
+	_       struct{} `cbor:",toarray"`
+	Head    []byte
+	Content jobs.Digest
+	Local   bool // not to be offered to the grid, for now or ever
+	Never   bool // not ever
+	Posted  bool // its shards were placed and its head given to the board
+	Closed  jobs.Act
+	Ended   int64 // Unix seconds when it was seen final; 0 while it is open
+}
+
+func key(prefix byte, id []byte, more ...byte) []byte {
+	return append(append([]byte{prefix}, id...), more...)
+}
+
+func shardKey(prefix byte, id jobs.JobID, shard uint32) []byte {
+	return binary.BigEndian.AppendUint32(key(prefix, id[:]), shard)
+}
+
+// holdFor is how long a submitter keeps the inputs of its jobs after they expire.
+const holdFor = 3 * 24 * time.Hour
+
+func owner(id jobs.JobID) string { return "own/" + id.String() }
+
+// Find gives the open or finished job of the same content, if there is one.
+func (s *Submitter) Find(content jobs.Digest) (jobs.JobID, bool, error) {
+	raw, ok, err := s.cfg.Disk.Get(key(contentPrefix, content[:]))
+	if err != nil || !ok || len(raw) != len(jobs.JobID{}) {
+		return jobs.JobID{}, false, err
+	}
+	return jobs.JobID(raw), true, nil
+}
+
+// Create splits, signs and stores a job. Nobody else hears of it yet.
+func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
+	h := spec.Head
+	h.Version, h.Network, h.Submitter = jobs.HeadVersion, s.cfg.Network, s.cfg.Signer.ID()
+	if _, err := rand.Read(h.Nonce[:]); err != nil {
+		return nil, err
+	}
+	until := time.Unix(h.Expires, 0).Add(holdFor)
+	var manifests [][]byte
+	var blobs []jobs.Blob
+	split := jobs.Splitter{
+		PerUnit: spec.PerUnit,
+		PutPack: func(pack []byte) (jobs.Blob, error) {
+			b, err := s.cfg.Blobs.Put(bytesReader(pack), jobs.MaxPack)
+			blobs = append(blobs, b)
+			return b, err
+		},
+		PutManifest: func(_ uint32, m []byte) error { manifests = append(manifests, m); return nil },
+	}
+	add := func(in jobs.Input) error {
+		if in.IsBlob() {
+			blobs = append(blobs, in.Blob)
+		}
+		return split.Add(in)
+	}
+	if err := spec.Inputs(add, split.AddRange); err != nil {
+		return nil, err
+	}
+	leaves, err := split.Finish(&h)
+	if err != nil {
+		return nil, err
+	}
+	job, err := jobs.SignHead(h, s.cfg.Signer)
+	if err != nil {
+		return nil, err
+	}
+	blobs = append(blobs, h.Program)
+	for _, d := range h.Data {
+		blobs = append(blobs, d.Blob)
+	}
+	for _, b := range blobs {
+		if err := s.cfg.Blobs.Hold(ctx, owner(job.ID), b, until); err != nil {
+			return nil, fmt.Errorf("keep the job's inputs: %w", err)
+		}
+	}
+	return job, s.store(ctx, job, spec, manifests, leaves)
+}
+
+// store writes all of a job at once, the entry that makes it exist last.
+func (s *Submitter) store(ctx context.Context, job *jobs.Job, spec Spec, manifests [][]byte, leaves []jobs.Digest) error {
+	var pairs []keeper.Pair
+	for i, m := range manifests {
+		pairs = append(pairs, keeper.Pair{Key: shardKey(manifestPrefix, job.ID, uint32(i)), Value: m})
+	}
+	var flat []byte
+	for _, l := range leaves {
+		flat = append(flat, l[:]...)
+	}
+	pairs = append(pairs, keeper.Pair{Key: key(leavesPrefix, job.ID[:]), Value: flat})
+	if err := s.cfg.Disk.Put(ctx, pairs...); err != nil {
+		return err
+	}
+	o := Own{Head: job.Bytes(), Content: spec.Content, Local: spec.Local || spec.Alone, Never: spec.Local}
+	pairs = []keeper.Pair{{Key: key(ownPrefix, job.ID[:]), Value: jobs.Encode(o)}}
+	if !spec.Content.IsZero() {
+		pairs = append(pairs, keeper.Pair{Key: key(contentPrefix, spec.Content[:]), Value: job.ID[:]})
+	}
+	return s.cfg.Disk.Put(ctx, pairs...)
+}
+
+// ErrNotOwn means that a job is not one of this home's.
+var ErrNotOwn = errors.New("not a job of this home")
+
+// Own gives what the home knows of one of its jobs.
+func (s *Submitter) Own(id jobs.JobID) (*Own, *jobs.Job, error) {
+	raw, ok, err := s.cfg.Disk.Get(key(ownPrefix, id[:]))
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		return nil, nil, ErrNotOwn
+	}
+	return s.decodeOwn(raw)
+}
+
+func (s *Submitter) decodeOwn(raw []byte) (*Own, *jobs.Job, error) {
+	var o Own
+	if err := jobs.Decode(raw, 2*jobs.MaxHead, &o); err != nil {
+		return nil, nil, err
+	}
+	job, err := jobs.OpenHead(o.Head, s.cfg.Network)
+	return &o, job, err
+}
+
+// All calls f with every job of this home.
+func (s *Submitter) All(f func(*Own, *jobs.Job) error) error {
+	return s.cfg.Disk.Scan([]byte{ownPrefix}, func(_, value []byte) error {
+		o, job, err := s.decodeOwn(value)
+		if err != nil {
+			s.cfg.Logger.Debug("a job of this home belongs elsewhere or is not readable", "error", err)
+			return nil
+		}
+		return f(o, job)
+	})
+}
+
+// Update changes what the home knows of one of its jobs.
+func (s *Submitter) Update(ctx context.Context, id jobs.JobID, change func(*Own)) error {
+	o, _, err := s.Own(id)
+	if err != nil {
+		return err
+	}
+	change(o)
+	return s.cfg.Disk.Put(ctx, keeper.Pair{Key: key(ownPrefix, id[:]), Value: jobs.Encode(o)})
+}
+
+// Manifest gives a shard's manifest of an own job.
+func (s *Submitter) Manifest(job *jobs.Job, shard uint32) (*jobs.Manifest, error) {
+	raw, proof, err := s.shard(job, shard)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.OpenManifest(&job.Head, shard, raw, proof)
+}
+
+func (s *Submitter) shard(job *jobs.Job, shard uint32) (manifest []byte, proof []jobs.Digest, err error) {
+	manifest, ok, err := s.cfg.Disk.Get(shardKey(manifestPrefix, job.ID, shard))
+	if err == nil && !ok {
+		err = ErrNotOwn
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	flat, _, err := s.cfg.Disk.Get(key(leavesPrefix, job.ID[:]))
+	if err != nil {
+		return nil, nil, err
+	}
+	leaves := make([]jobs.Digest, len(flat)/len(jobs.Digest{}))
+	for i := range leaves {
+		copy(leaves[i][:], flat[i*len(jobs.Digest{}):])
+	}
+	if int(shard) >= len(leaves) {
+		return nil, nil, errors.New("job's manifests are incomplete")
+	}
+	return manifest, jobs.Path(leaves, int(shard)), nil
+}
