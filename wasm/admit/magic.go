@@ -2,8 +2,6 @@ package admit
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,12 +9,12 @@ import (
 
 // magic reads the first bytes, and says what a file is that is no module.
 func (m *module) magic() {
-	head, err := m.r.Peek(512)
-	if err != nil && !errors.Is(err, io.EOF) {
-		panic(readError{err})
-	}
+	head := m.head(512)
 	if !bytes.HasPrefix(head, []byte("\x00asm")) {
 		refuse("not a wasm file: %s", looks(head))
+	}
+	if len(head) < 8 {
+		refuse("not a wasm file: it is truncated")
 	}
 	m.skip(8)
 	switch version := head[4:8]; {

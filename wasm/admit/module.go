@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // module walks over a module's sections and keeps what later sections are judged by.
@@ -14,11 +15,12 @@ type module struct {
 	types    []signature
 	funcs    []uint32 // type of each function, imported ones first
 	imported int      // how many of them are imported
+	bodies   int      // seen so far
 	memories int
-	tables   int
 	start    bool // _start is exported as a function
 	foreign  []string
-	touching bool // an imported function reads or writes memory
+	touching bool          // an imported function reads or writes memory
+	cost     time.Duration // of compiling the functions so far, at worst
 }
 
 // signature is what matters of a function type.
@@ -56,9 +58,9 @@ func (m *module) scan() {
 		id := m.byte()
 		size := uint64(m.u32())
 		if int(id) >= len(sectionOrder) {
-			refuse("malformed: section of unknown kind %d at byte %d", id, m.pos)
+			refuse("malformed: section of unknown kind %d at byte %d", id, m.pos())
 		}
-		if size > MaxModule-m.pos {
+		if size > MaxModule-m.pos() {
 			refuse("truncated or larger than %d MiB: a section of %d bytes is announced", MaxModule>>20, size)
 		}
 		if id == customSection {
@@ -69,14 +71,23 @@ func (m *module) scan() {
 			refuse("malformed: section of kind %d is not in its place", id)
 		}
 		place = sectionOrder[id]
-		m.end = m.pos + size
-		m.section(int(id))
-		if m.pos != m.end {
-			refuse("malformed: section of kind %d is longer than what is in it", id)
-		}
-		m.end = MaxModule
+		m.part(size, func() { m.section(int(id)) })
 	}
 	m.verdict()
+}
+
+// part reads something that is exactly size bytes long.
+func (m *module) part(size uint64, read func()) {
+	end := m.pos() + size
+	if end > m.end {
+		refuse("malformed: something goes on beyond its end at byte %d", m.end)
+	}
+	before := m.within(end)
+	read()
+	if m.pos() != end {
+		refuse("malformed: what should end at byte %d ends at %d", end, m.pos())
+	}
+	m.within(before)
 }
 
 func (m *module) section(id int) {
@@ -118,6 +129,9 @@ func (m *module) each(what string, limit uint32, entry func()) {
 
 // verdict is about what only the whole module shows.
 func (m *module) verdict() {
+	if m.bodies != len(m.funcs)-m.imported {
+		refuse("malformed: %d functions but %d bodies", len(m.funcs)-m.imported, m.bodies)
+	}
 	if len(m.foreign) > 0 {
 		refuse("%s", foreignText(m.foreign))
 	}
@@ -221,7 +235,6 @@ func (m *module) limits(what string, limit uint64) uint64 {
 }
 
 func (m *module) table() {
-	m.tables++
 	if t := m.byte(); t != 0x70 && t != 0x6f {
 		refuse("has a table of a type (0x%02x) that the grid does not take", t)
 	}
@@ -308,15 +321,11 @@ func (m *module) data() {
 	m.skip(uint64(m.u32()))
 }
 
-// code passes over the bodies of the functions.
+// code walks over the bodies of the functions.
 func (m *module) code() {
-	n := m.count("function bodies", MaxFuncs)
-	if int(n) != len(m.funcs)-m.imported {
-		refuse("malformed: %d functions but %d bodies", len(m.funcs)-m.imported, n)
-	}
-	for i := range int(n) {
+	m.each("function bodies", uint32(len(m.funcs)-m.imported), func() {
 		size := m.count("bytes of a function", MaxBody)
-		m.skip(uint64(size))
-		_ = i
-	}
+		m.part(uint64(size), func() { m.body(m.imported + m.bodies) })
+		m.bodies++
+	})
 }

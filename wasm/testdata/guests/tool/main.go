@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,7 @@ func main() {
 		"cat": cat, "upper": upper, "args": args, "exit": exit, "panic": panics, "time": times,
 		"random": random, "grow": grow, "flood": flood, "spin": spin, "recurse": recurse,
 		"stderr": errs, "sum": sum, "nothing": nothing, "env": env,
+		"read": read, "list": list, "write": write, "churn": churn,
 	}
 	do := does[os.Args[1]]
 	if do == nil {
@@ -123,6 +126,69 @@ func deep(n int) int {
 		return 0
 	}
 	return deep(n-1) + 1
+}
+
+func read(args []string) {
+	for _, path := range args {
+		text, err := os.ReadFile(path)
+		check(err)
+		os.Stdout.Write(text)
+	}
+}
+
+// list prints the whole file system.
+func list([]string) {
+	check(filepath.WalkDir("/", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Println(path, info.Mode(), info.Size(), info.ModTime().Unix())
+		return nil
+	}))
+}
+
+// write writes its last argument into each of the files before it, and prints what happened.
+func write(args []string) {
+	text := args[len(args)-1]
+	for _, path := range args[:len(args)-1] {
+		err := os.WriteFile(path, []byte(text), 0o600)
+		got, readErr := os.ReadFile(path)
+		fmt.Println(path, err, string(got), readErr)
+	}
+}
+
+// churn does what programs do with scratch files.
+func churn([]string) {
+	check(os.MkdirAll("/tmp/a/b", 0o700))
+	f, err := os.CreateTemp("/tmp/a/b", "x")
+	check(err)
+	for i := range 1000 {
+		fmt.Fprintln(f, i)
+	}
+	_, err = f.Seek(-4, io.SeekEnd)
+	check(err)
+	end, err := io.ReadAll(f)
+	check(err)
+	check(f.Truncate(6))
+	check(f.Close())
+	check(os.Rename(f.Name(), "/tmp/moved"))
+	text, err := os.ReadFile("/tmp/moved")
+	check(err)
+	a, err := os.OpenFile("/tmp/moved", os.O_APPEND|os.O_WRONLY, 0)
+	check(err)
+	fmt.Fprint(a, "appended")
+	check(a.Close())
+	more, err := os.ReadFile("/tmp/moved")
+	check(err)
+	fmt.Printf("%q %q %q\n", end, text, more)
+	fmt.Println(os.Remove("/tmp/a"), os.RemoveAll("/tmp/a"))
+	left, err := os.ReadDir("/tmp")
+	check(err)
+	fmt.Println(left)
 }
 
 func sum([]string) {
