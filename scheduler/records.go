@@ -100,9 +100,10 @@ func (s *setSum) short() uint64 {
 	for _, x := range s {
 		b = binary.BigEndian.AppendUint64(b, x)
 	}
-	d := jobs.Sum(b)
-	return binary.BigEndian.Uint64(d[:])
+	return prefix(jobs.Sum(b))
 }
+
+func prefix(id jobs.Digest) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 
 // Has reports whether a record is in the set.
 func (l *Ledger) Has(r *jobs.Record) bool {
