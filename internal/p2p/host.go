@@ -57,6 +57,7 @@ type Host struct {
 	known   *known
 
 	changes chan struct{}
+	built   chan struct{} // closed when all of the above is there
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -70,7 +71,7 @@ func New(cfg Config) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, log: cfg.Logger, changes: make(chan struct{}, 1)}
+	h := &Host{cfg: cfg, log: cfg.Logger, changes: make(chan struct{}, 1), built: make(chan struct{})}
 	h.self = jobs.NodeID(cfg.Key.Public().(ed25519.PublicKey))
 	h.dhtID = cfg.prefix() + "/kad/1.0.0"
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -86,16 +87,33 @@ func New(cfg Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.gate = newGate(cfg.Allow)
-	options, err := h.options()
-	if err != nil {
+	if err = h.listen(); err != nil {
 		return nil, err
 	}
-	base, err := libp2p.New(options...)
+	return h, h.build()
+}
+
+// listen starts the libp2p host.
+func (h *Host) listen() error {
+	key, err := crypto.UnmarshalEd25519PrivateKey(h.cfg.Key)
 	if err != nil {
-		return nil, fmt.Errorf("start the network: %w", err)
+		return fmt.Errorf("node key: %w", err)
+	}
+	resources, err := resourceManager()
+	if err != nil {
+		return fmt.Errorf("resource limits: %w", err)
+	}
+	conns, err := connmgr.NewConnManager(lowConns, highConns, connmgr.WithGracePeriod(30*time.Second))
+	if err != nil {
+		return errors.Join(fmt.Errorf("connection limits: %w", err), resources.Close())
+	}
+	options := append(h.options(), libp2p.Identity(key), libp2p.ResourceManager(resources), libp2p.ConnectionManager(conns))
+	base, err := libp2p.New(append(options, h.cfg.HostOptions...)...)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the network: %w", err), conns.Close(), resources.Close())
 	}
 	h.host = base
-	return h, h.build()
+	return nil
 }
 
 // build puts the DHT and what needs it on the listening libp2p host.
@@ -104,41 +122,28 @@ func (h *Host) build() (err error) {
 	h.live = newLiveness(h.ctx, h.host)
 	h.serving = newDHTHost(h.host)
 	h.reach = &reach{host: h.host, inbound: !h.cfg.NoInbound}
+	h.calls = newExchanger(h.host, h.dial)
+	h.blobs = startBlobs(h)
+	h.live.busy = h.blobs.busy
 	if h.dht, err = h.startDHT(); err != nil {
 		return fmt.Errorf("start the DHT: %w", err)
 	}
-	h.calls = newExchanger(h.host, h.dial)
-	h.blobs = startBlobs(h)
 	if h.cfg.Gossip {
 		if h.gossip, err = startGossip(h.ctx, h.host, h.cfg); err != nil {
 			return fmt.Errorf("start gossip: %w", err)
 		}
 	}
 	h.decideServer()
+	close(h.built)
 	return nil
 }
 
-func (h *Host) options() ([]libp2p.Option, error) {
-	key, err := crypto.UnmarshalEd25519PrivateKey(h.cfg.Key)
-	if err != nil {
-		return nil, fmt.Errorf("node key: %w", err)
-	}
-	resources, err := resourceManager()
-	if err != nil {
-		return nil, fmt.Errorf("resource limits: %w", err)
-	}
-	conns, err := connmgr.NewConnManager(lowConns, highConns, connmgr.WithGracePeriod(30*time.Second))
-	if err != nil {
-		return nil, fmt.Errorf("connection limits: %w", err)
-	}
+func (h *Host) options() []libp2p.Option {
 	options := []libp2p.Option{
-		libp2p.Identity(key),
 		libp2p.UserAgent(h.cfg.Agent),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.ConnectionGater(h.gate),
-		libp2p.ResourceManager(resources),
-		libp2p.ConnectionManager(conns),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(dialTimeout)),
 		libp2p.DialRanker(rankDials),
@@ -146,24 +151,24 @@ func (h *Host) options() ([]libp2p.Option, error) {
 		libp2p.EnableRelay(),
 	}
 	if h.cfg.NoInbound {
-		options = append(options, libp2p.NoListenAddrs)
-	} else {
-		options = append(options,
-			libp2p.ListenAddrStrings(listenAddrs(h.cfg)...),
-			libp2p.EnableHolePunching(),
-			libp2p.EnableRelayService(),
-			libp2p.EnableAutoRelayWithPeerSource(h.relays, autorelay.WithMinInterval(time.Minute)),
-			libp2p.EnableNATService())
+		return append(options, libp2p.NoListenAddrs)
 	}
-	return append(options, h.cfg.HostOptions...), nil
+	return append(options,
+		libp2p.ListenAddrStrings(listenAddrs(h.cfg)...),
+		libp2p.EnableHolePunching(),
+		libp2p.EnableRelayService(),
+		libp2p.EnableAutoRelayWithPeerSource(h.relays, autorelay.WithMinInterval(time.Minute)),
+		libp2p.EnableNATService())
 }
 
 // relays offers the connected nodes outside this LAN as relays.
 func (h *Host) relays(_ context.Context, limit int) <-chan peer.AddrInfo {
 	offered := make(chan peer.AddrInfo, limit)
 	defer close(offered)
-	if h.dht == nil {
-		return offered // asked before the host is built
+	select {
+	case <-h.built:
+	default:
+		return offered
 	}
 	for _, p := range h.connectedServers() {
 		if c := h.bestConn(p); c == nil || isInside(c.RemoteMultiaddr()) {

@@ -33,6 +33,10 @@ type liveness struct {
 	ctx    context.Context // ends when the host closes
 	checks sync.WaitGroup
 
+	// busy reports whether so much is under way to or from a peer that its answers may be
+	// stuck behind it. It is set before the first call of silent.
+	busy func(peer.ID) bool
+
 	mu      sync.Mutex
 	last    map[peer.ID]time.Time // when it was last heard
 	failed  map[peer.ID]time.Time // when it last failed to answer in time, if not heard since
@@ -43,6 +47,7 @@ func newLiveness(ctx context.Context, h host.Host) *liveness {
 	return &liveness{
 		host:    h,
 		ctx:     ctx,
+		busy:    func(peer.ID) bool { return false },
 		last:    make(map[peer.ID]time.Time),
 		failed:  make(map[peer.ID]time.Time),
 		suspect: make(map[peer.ID]bool),
@@ -77,11 +82,11 @@ func (l *liveness) silent(p peer.ID, err error) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
-	connected := len(l.host.Network().ConnsToPeer(p)) > 0
+	doubtful := len(l.host.Network().ConnsToPeer(p)) > 0 && !l.busy(p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed[p] = time.Now()
-	if !connected || l.ctx.Err() != nil || l.suspect[p] || len(l.suspect) >= maxSuspects {
+	if !doubtful || l.ctx.Err() != nil || l.suspect[p] || len(l.suspect) >= maxSuspects {
 		return
 	}
 	l.suspect[p] = true
@@ -95,7 +100,7 @@ func (l *liveness) check(p peer.ID) {
 		delete(l.suspect, p)
 		l.mu.Unlock()
 	}()
-	if !l.ping(l.ctx, p, suspectTimeout) && l.ctx.Err() == nil {
+	if !l.ping(l.ctx, p, suspectTimeout) && !l.busy(p) && l.ctx.Err() == nil {
 		_ = l.host.Network().ClosePeer(p)
 	}
 }

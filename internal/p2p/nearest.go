@@ -11,6 +11,7 @@ import (
 	"time"
 
 	kbucket "github.com/libp2p/go-libp2p-kbucket"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -107,7 +108,7 @@ func (h *Host) confirm(ctx context.Context, nodes []jobs.NodeID, r int, begin ti
 func (h *Host) answers(ctx context.Context, n jobs.NodeID, begin time.Time) bool {
 	p := peerOf(n)
 	switch {
-	case n == h.self:
+	case n == h.self, h.blobs.busy(p) && h.host.Network().Connectedness(p) == network.Connected:
 		return true
 	case h.live.silentSince(p, begin):
 		return h.live.ping(ctx, p, askTimeout)

@@ -17,6 +17,8 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
+var simBits = 20_000_000
+
 // world is a simulated network in virtual time: 50 ms round trips, 20 Mbit/s links, nodes that
 // can die without a word, and partitions.
 type world struct {
@@ -68,8 +70,8 @@ func (w *world) cut(first, n int) {
 
 // node starts node i, which joins by node 0.
 func (w *world) node(t *testing.T, i int, hosts []*Host, change ...func(*Config)) *Host {
-	const mbps = 1_000_000
-	link := simnet.LinkSettings{BitsPerSecond: 20 * mbps}
+	mbps := simBits
+	link := simnet.LinkSettings{BitsPerSecond: mbps}
 	return start(t, append([]func(*Config){func(c *Config) {
 		c.BucketSize = 8
 		c.Listen = []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", simIP(i))}
