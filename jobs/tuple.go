@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,7 +18,7 @@ type Tuple struct {
 	_       struct{} `cbor:",toarray"`
 	Outcome Outcome
 	Exit    uint32 // exit code, with OK (0) and Exit
-	Output  Digest // SHA-256 of standard output; zero unless OK
+	Output  Digest // names standard output, as a Blob names bytes; zero unless OK
 	Size    uint64 // bytes of standard output; zero unless OK
 	Fuel    uint64 // instructions executed; 0 in profile 0
 }
@@ -103,17 +102,16 @@ func VerifyPayload(r io.Reader, inputs int) (*PayloadHead, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.New()
 	for i := range h.Tuples {
 		t := &h.Tuples[i]
 		if t.Outcome != OK {
 			continue
 		}
-		sum.Reset()
+		sum := NewBlobHasher()
 		if _, err := io.CopyN(sum, r, int64(t.Size)); err != nil {
 			return nil, fmt.Errorf("payload: output %d: %w", i, err)
 		}
-		if Digest(sum.Sum(nil)) != t.Output {
+		if sum.Blob().Digest != t.Output {
 			return nil, fmt.Errorf("payload: output %d is not what its tuple names", i)
 		}
 	}

@@ -100,8 +100,7 @@ func (w *Worker) look(ctx context.Context) bool {
 		if ctx.Err() != nil || w.room() == 0 {
 			return false
 		}
-		if !own(j) && w.Mode() != Donating {
-			why = ""
+		if own(j) && !w.cfg.RunOwn(j) || !own(j) && w.Mode() != Donating {
 			continue
 		}
 		if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {

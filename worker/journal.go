@@ -173,7 +173,7 @@ func (c *checkpoints) restore(i int, out *spool) (finishedInput, bool) {
 	}
 	if f.Blob.Digest.IsZero() {
 		_, err := out.Write(f.Output)
-		return f, err == nil && jobs.Sum(f.Output) == f.Tuple.Output
+		return f, err == nil && jobs.BlobOf(f.Output).Digest == f.Tuple.Output
 	}
 	start := out.Len()
 	r, err := c.w.cfg.Blobs.Open(f.Blob.Digest)

@@ -89,6 +89,9 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		delete(w.tasks, o.task.key())
 		o.task.info.strikes = 0
 		w.stats.Units++
+		if !o.task.info.own {
+			w.served[o.task.info.job.Head.Submitter] = true
+		}
 		w.stats.CPU += o.cpu
 		if o.gaveUp {
 			w.stats.GaveUp++

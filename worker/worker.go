@@ -95,7 +95,9 @@ type Config struct {
 	Profiles []jobs.Profile // that this node can run
 	Temp     string         // folder for outputs while they grow
 	Slots    int            // guests at a time
-	Logger   *slog.Logger
+	// RunOwn reports whether this node should run units of its own job.
+	RunOwn func(*jobs.Job) bool
+	Logger *slog.Logger
 }
 
 // Mode is whether a worker takes strangers' work.
@@ -128,6 +130,7 @@ type Worker struct {
 	settles map[protocol.ShardRef]*settler
 	guests  []Guest // by slot; nil where none is up
 	stats   Stats
+	served  map[jobs.NodeID]bool
 	perUnit time.Duration // moving average of a unit's time on a slot
 	idleWhy string
 	group   sync.WaitGroup
@@ -141,6 +144,7 @@ type Stats struct {
 	Waiting int // sealed or revealed, not seen decided yet
 	CPU     time.Duration
 	GaveUp  int
+	For     int // submitters other than this node
 }
 
 // Working is what a worker does for one job now.
@@ -157,7 +161,7 @@ func New(cfg Config) *Worker {
 		cfg: cfg, self: cfg.Signer.ID(),
 		ready: make(chan *task, 4*jobs.MaxGrantHolds), finished: make(chan *outcome, slots), wake: make(chan struct{}, 1),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
-		guests: make([]Guest, slots), ctx: context.Background(),
+		guests: make([]Guest, slots), served: map[jobs.NodeID]bool{}, ctx: context.Background(),
 	}
 }
 
@@ -238,6 +242,7 @@ func (w *Worker) Stats() Stats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.stats
+	s.For = len(w.served)
 	for _, st := range w.settles {
 		s.Waiting += st.waiting()
 	}

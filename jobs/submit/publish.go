@@ -25,9 +25,9 @@ const (
 
 // Held is how safely a job is held by nodes other than its submitter's.
 type Held struct {
-	Keepers int  // smallest count of receipts over all shards, this node's own not counted
-	Wanted  int  // keepers a shard should have: 5, or as many as there are
-	Others  int  // other nodes that could keep: 0 means nobody is in sight
+	Keepers int // smallest count of receipts over all shards, this node's own not counted
+	Wanted  int // keepers a shard should have: 5, or as many as there are
+	Others  int // other nodes that could keep: 0 means nobody is in sight
 	Why     string
 }
 

@@ -33,11 +33,12 @@ const (
 	Sync                     // what do you have that I lack?
 	Board                    // the jobs you have heard of
 	Blob                     // the bytes of a small blob
+	Hello                    // what do you do?
 
 	numVerbs
 )
 
-var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob"}
+var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob", "hello"}
 
 // String is the verb's name.
 func (v Verb) String() string {
@@ -219,10 +220,12 @@ type SyncAnswer struct {
 	Batches []jobs.Batch
 }
 
-// BoardRequest asks for heads with ids above After, in order.
+// BoardRequest asks for heads with ids above After, in order. Nothing comes where the two
+// boards' digests are equal.
 type BoardRequest struct {
-	_     struct{} `cbor:",toarray"`
-	After jobs.JobID
+	_      struct{} `cbor:",toarray"`
+	After  jobs.JobID
+	Digest uint64
 }
 
 // BoardAnswer has as many as one message carries; More says that there are others.
@@ -238,6 +241,20 @@ type Post struct {
 	Head     []byte
 	Receipts []jobs.Batch
 	Control  []jobs.Batch // the submitter's latest word on the job, if any
+}
+
+// HelloRequest asks what a node does.
+type HelloRequest struct {
+	_ struct{} `cbor:",toarray"`
+}
+
+// HelloAnswer says it. It is informative: nothing is decided by it.
+type HelloAnswer struct {
+	_        struct{} `cbor:",toarray"`
+	Donating bool
+	Slots    uint16
+	Keeps    bool
+	Profiles []jobs.Profile
 }
 
 // BlobRequest asks for a blob of at most MaxSmallBlob bytes.

@@ -1,0 +1,187 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/store"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/worker"
+)
+
+// disk is a table of the store as the doers see it.
+type disk struct{ t *store.Table }
+
+func (d disk) Get(key []byte) ([]byte, bool, error) { return d.t.Get(key) }
+
+func (d disk) Put(ctx context.Context, pairs ...keeper.Pair) error {
+	kvs := make([]store.KV, len(pairs))
+	for i, p := range pairs {
+		kvs[i] = store.KV{Key: p.Key, Value: p.Value}
+	}
+	return d.t.Put(ctx, kvs...)
+}
+
+func (d disk) Delete(ctx context.Context, keys ...[]byte) error { return d.t.Delete(ctx, keys...) }
+
+func (d disk) Scan(prefix []byte, f func(key, value []byte) error) error {
+	return d.t.Scan(prefix, f)
+}
+
+func (d disk) DeletePrefix(ctx context.Context, prefix []byte) error {
+	return d.t.DeletePrefix(ctx, prefix)
+}
+
+// blobs is the blob store together with the ways to fetch into it.
+type blobs struct {
+	*store.Blobs
+	net *overlay
+}
+
+func (b *blobs) Open(d jobs.Digest) (io.ReadCloser, error) { return b.Blobs.Open(d) }
+
+func (b *blobs) Hold(ctx context.Context, owner string, blob jobs.Blob, until time.Time) error {
+	return b.Blobs.Hold(ctx, owner, blob.Digest, until)
+}
+
+// Fetch gets a blob from its holders unless it is here, and holds it for owner.
+func (b *blobs) Fetch(ctx context.Context, owner string, blob jobs.Blob, holders []jobs.NodeID, until time.Time) error {
+	if !b.Has(blob.Digest) {
+		release, err := b.Reserve(owner, blob.Size)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if blob.Size <= protocol.MaxSmallBlob {
+			err = b.fetchSmall(ctx, blob, holders)
+		} else {
+			err = b.fetchLarge(ctx, blob, holders)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return b.Hold(ctx, owner, blob, until)
+}
+
+func (b *blobs) fetchSmall(ctx context.Context, blob jobs.Blob, holders []jobs.NodeID) error {
+	err := errors.New("nobody is known to hold it")
+	asked := map[jobs.NodeID]bool{b.net.Self(): true}
+	for _, h := range holders {
+		if asked[h] {
+			continue
+		}
+		asked[h] = true
+		var a protocol.BlobAnswer
+		if err = b.net.ask(ctx, h, protocol.Blob, &protocol.BlobRequest{Blob: blob}, &a); err != nil {
+			continue
+		}
+		if jobs.BlobOf(a.Data) != blob {
+			err = fmt.Errorf("%s sent other bytes than were asked for", h.Short())
+			continue
+		}
+		_, err = b.PutBytes(a.Data)
+		return err
+	}
+	return fmt.Errorf("blob %s: %w", blob.Digest, err)
+}
+
+func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.NodeID) error {
+	host, err := b.net.up()
+	if err != nil {
+		return err
+	}
+	p, err := b.Partial(blob)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := host.Fetch(ctx, blob, holders, p.Have, p.PutBlock); err != nil {
+		return err
+	}
+	return p.Finish()
+}
+
+// blocks is what bitswap serves.
+type blocks struct{ b *store.Blobs }
+
+func (s blocks) Block(ctx context.Context, d jobs.Digest) ([]byte, error) { return s.b.Block(ctx, d) }
+
+func (s blocks) HasBlock(_ context.Context, d jobs.Digest) (bool, error) { return s.b.HasBlock(d), nil }
+
+func (s blocks) BlockSize(_ context.Context, d jobs.Digest) (int, error) {
+	n, ok := s.b.BlockSize(d)
+	if !ok {
+		return 0, fs.ErrNotExist
+	}
+	return n, nil
+}
+
+// runner starts guests in the sandbox.
+type runner struct{ s *wasm.Sandbox }
+
+func specOf(p worker.Program) wasm.Spec {
+	h := &p.Job.Head
+	spec := wasm.Spec{
+		Program: wasm.Program{Path: p.Path, Digest: p.Digest}, Profile: uint8(h.Profile), Seed: h.Seed, Idle: !p.Own,
+		Limits: wasm.Limits{Memory: h.Limits.Memory, Output: h.Limits.Output, Fuel: h.Limits.Fuel, CPU: time.Duration(h.Limits.CPU) * time.Millisecond},
+	}
+	for _, d := range p.Data {
+		spec.Data = append(spec.Data, wasm.File(d))
+	}
+	return spec
+}
+
+func (r runner) Start(ctx context.Context, p worker.Program) (worker.Guest, error) {
+	g, err := r.s.Start(ctx, specOf(p))
+	if err != nil {
+		return nil, err
+	}
+	return guest{g}, nil
+}
+
+type guest struct{ *wasm.Guest }
+
+func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (worker.Report, error) {
+	run := wasm.Input{Number: in.Number, Args: in.Args, Stdin: in.Stdin}
+	if in.File != nil {
+		run.File = &wasm.File{Name: in.File.Name, Path: in.File.Path}
+	}
+	r, err := g.Guest.Run(ctx, run, stdout)
+	if err != nil {
+		return worker.Report{}, err
+	}
+	return worker.Report{Tuple: tupleOf(r), Stderr: stderrOf(r), CPU: r.CPU}, nil
+}
+
+// tupleOf is what others compare of a run.
+func tupleOf(r wasm.Report) jobs.Tuple {
+	t := jobs.Tuple{Outcome: r.Outcome, Fuel: r.Fuel}
+	switch r.Outcome {
+	case jobs.OK:
+		t.Output, t.Size = r.Output, r.Size
+	case jobs.Exit:
+		t.Exit = r.Exit
+	}
+	return t
+}
+
+// stderrOf is the end of standard error, and under it what went wrong, for the submitter.
+func stderrOf(r wasm.Report) []byte {
+	if r.Reason == "" || r.Outcome == jobs.OK || r.Outcome == jobs.Exit {
+		return r.Stderr
+	}
+	out := bytes.TrimRight(r.Stderr, "\n")
+	if len(out) > 0 {
+		out = append(out[:len(out):len(out)], '\n')
+	}
+	return append(out[:len(out):len(out)], r.Reason...)
+}

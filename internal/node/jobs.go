@@ -1,0 +1,441 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler"
+)
+
+// collectorIdle is how long a foreign job goes on being collected when nobody looks.
+const collectorIdle = 2 * time.Minute
+
+// resume takes up this home's jobs where an earlier run left them.
+func (n *Node) resume(ctx context.Context) error {
+	return n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
+		if o.Ended != 0 || o.Closed != 0 || time.Now().Unix() >= j.Head.Expires {
+			return nil
+		}
+		n.board.add(j)
+		n.follow(j)
+		if !o.Local && !o.Posted {
+			n.pokePublisher()
+		}
+		return nil
+	})
+}
+
+// follow starts to collect a job, unless it is being collected.
+func (n *Node) follow(job *jobs.Job) *collecting {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if c := n.collect[job.ID]; c != nil {
+		c.used = time.Now()
+		return c
+	}
+	own := job.Head.Submitter == n.self
+	cfg := collect.Config{Keepers: n.client, Disk: n.table("results"), Blobs: n.blobs, Logger: n.log}
+	if own {
+		cfg.Manifest = func(shard uint32) (*jobs.Manifest, error) { return n.submitter.Manifest(job, shard) }
+	}
+	col, err := collect.New(cfg, job)
+	if err != nil {
+		n.log.Error("what was collected of a job cannot be read", "job", job.ID.Short(), "error", err)
+	}
+	ctx, cancel := context.WithCancel(n.ctx)
+	c := &collecting{Collector: col, cancel: cancel, used: time.Now()}
+	n.collect[job.ID] = c
+	n.group.Go(func() {
+		if err := col.Run(ctx); err != nil || !own {
+			return
+		}
+		if err := n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Ended = time.Now().Unix() }); err != nil {
+			n.log.Warn("the end of a job could not be noted", "job", job.ID.Short(), "error", err)
+		}
+	})
+	return c
+}
+
+// idleCollectors lets collectors of others' jobs go that nobody has looked at for a while.
+func (n *Node) idleCollectors(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, c := range n.collect {
+		if c.Job().Head.Submitter != n.self && now.Sub(c.used) > collectorIdle {
+			c.cancel()
+			delete(n.collect, id)
+		}
+	}
+}
+
+// resolve finds a job by its full id or the beginning of one.
+func (n *Node) resolve(ctx context.Context, ref string) (*jobs.Job, error) {
+	ref = strings.ToLower(strings.TrimSuffix(ref, "…"))
+	known := map[jobs.JobID]*jobs.Job{}
+	for _, j := range n.board.Jobs() {
+		known[j.ID] = j
+	}
+	err := n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {
+		known[j.ID] = j
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	for id, c := range n.collect {
+		known[id] = c.Job()
+	}
+	n.mu.Unlock()
+	var found []*jobs.Job
+	for id, j := range known {
+		if strings.HasPrefix(id.String(), ref) {
+			found = append(found, j)
+		}
+	}
+	switch {
+	case ref == "" || len(found) == 0 && len(ref) != jobs.JobIDLen:
+		return nil, notFound(ref)
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		var names []string
+		for _, j := range found {
+			names = append(names, j.ID.String()[:len(ref)+4])
+		}
+		slices.Sort(names)
+		return nil, &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("job %s is ambiguous: %s", ref, strings.Join(names[:min(len(names), 8)], " ")), Hint: "give more of the id"}
+	}
+	return n.lookup(ctx, ref)
+}
+
+func notFound(ref string) error {
+	return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("no job %q is known here", ref), Hint: "list yours with shoal status, or give the full id to ask the grid"}
+}
+
+// lookup asks the grid for a job's head by its full id.
+func (n *Node) lookup(ctx context.Context, ref string) (*jobs.Job, error) {
+	id, err := jobs.ParseJobID(ref)
+	if err != nil {
+		return nil, notFound(ref)
+	}
+	n.awaitNetwork(ctx, firstPeers)
+	for _, p := range n.net.peers() { // a peer's board is nearer than the DHT
+		n.board.copyFrom(ctx, p.ID)
+		if j, ok := n.board.get(id); ok {
+			return j, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	host, err := n.net.up()
+	if err != nil {
+		return nil, notFound(ref)
+	}
+	ctx, cancel := context.WithTimeout(ctx, nearestTime)
+	defer cancel()
+	raw, err := host.GetHead(ctx, id)
+	if err != nil {
+		return nil, notFound(ref)
+	}
+	job, err := jobs.OpenHead(raw, n.network)
+	if err != nil || job.ID != id {
+		return nil, notFound(ref)
+	}
+	return job, nil
+}
+
+// awaitNetwork waits for a first peer, which a node that has just begun may not have yet.
+func (n *Node) awaitNetwork(ctx context.Context, d time.Duration) {
+	n.bringUp()
+	deadline := time.Now().Add(d)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for len(n.net.peers()) == 0 && time.Now().Before(deadline) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Jobs lists this home's jobs, the newest first.
+func (n *Node) Jobs(context.Context) ([]api.Job, error) {
+	var list []api.Job
+	err := n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {
+		list = append(list, *n.reading(n.follow(j)))
+		return nil
+	})
+	slices.SortFunc(list, func(a, b api.Job) int { return b.Created.Compare(a.Created) })
+	return list, err
+}
+
+// Job reads how far a job is.
+func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
+	job, err := n.resolve(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	c := n.follow(job)
+	if !c.Asked() { // a first reading is worth a moment
+		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		for !c.Asked() && wait.Err() == nil {
+			select {
+			case <-c.Changed():
+			case <-wait.Done():
+			}
+		}
+	}
+	return n.reading(c), nil
+}
+
+// Watch gives readings until the job is final.
+func (n *Node) Watch(ctx context.Context, ref string, f func(*api.Job) error) error {
+	job, err := n.resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	c := n.follow(job)
+	var last api.Job
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		changed := c.Changed()
+		n.mu.Lock()
+		c.used = time.Now()
+		n.mu.Unlock()
+		r := n.reading(c)
+		if !same(r, &last) {
+			if err := f(r); err != nil {
+				return err
+			}
+			last = *r
+		}
+		if r.Final {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+			pause(ctx, 100*time.Millisecond)
+		case <-tick.C:
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// same reports whether two readings say the same to a person.
+func same(a, b *api.Job) bool {
+	x, y := *a, *b
+	x.ETASeconds, y.ETASeconds = nil, nil
+	x.RatePerSecond, y.RatePerSecond = 0, 0
+	return x == y
+}
+
+// reading is how far a job is, in the words of the API.
+func (n *Node) reading(c *collecting) *api.Job {
+	job, now := c.Job(), time.Now()
+	h := &job.Head
+	p := c.Progress(now)
+	own, _, ownErr := n.submitter.Own(job.ID)
+	r := &api.Job{
+		Schema: api.JobSchema, Job: job.ID.String(), Name: h.Name, Program: h.Program.Digest.String(), Submitter: h.Submitter.String(),
+		Own: ownErr == nil, Level: h.Policy.Level.String(), Votes: int(h.Policy.Votes),
+		Units: api.Units{
+			Total: int64(h.Units), Open: int64(p.Units[scheduler.Open]), Running: int64(p.Units[scheduler.Running]), Sealed: int64(p.Units[scheduler.Sealed]),
+			Agreed: int64(p.Units[scheduler.Agreed]), Failed: int64(p.Units[scheduler.Failed]), Stuck: int64(p.Units[scheduler.Stuck]), Disputed: int64(p.Units[scheduler.Disputed]),
+		},
+		Inputs: api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},
+		Donors: p.Donors, Executions: int64(p.Executions), Created: time.Unix(h.Created, 0), RatePerSecond: p.Rate,
+	}
+	if p.ETA > 0 {
+		s := int64((p.ETA + time.Second - 1) / time.Second)
+		r.ETASeconds = &s
+	}
+	closed := p.Closed
+	if ownErr == nil {
+		r.Local = own.Never
+		closed = max(closed, own.Closed)
+	}
+	n.mu.Lock()
+	held, placed := n.held[job.ID]
+	n.mu.Unlock()
+	if placed {
+		r.Held, r.Keepers = held.Keepers, held.Wanted
+	}
+	r.State, r.Final = stateOf(r, closed, now.Unix() >= h.Expires)
+	if !r.Final {
+		r.Waits = n.waits(job, &p, r)
+	}
+	return r
+}
+
+func stateOf(r *api.Job, closed jobs.Act, expired bool) (string, bool) {
+	open := r.Units.Open + r.Units.Running + r.Units.Sealed
+	switch {
+	case open+r.Units.Disputed == 0 && r.Units.Stuck == 0:
+		return api.JobDone, true
+	case closed == jobs.ActCancel:
+		return api.JobCancelled, true
+	case open == 0 && r.Units.Disputed == 0:
+		return api.JobFailed, true
+	case expired:
+		return api.JobExpired, true
+	case open == 0:
+		return api.JobFailed, false
+	}
+	return api.JobOpen, false
+}
+
+// waits says in words what an open job waits for, if anything stands in its way.
+func (n *Node) waits(job *jobs.Job, p *collect.Progress, r *api.Job) string {
+	donors, _ := n.net.donors()
+	if n.donatingNow() && job.Head.Submitter != n.self {
+		donors++
+	}
+	votes := int(job.Head.Policy.Votes)
+	n.mu.Lock()
+	here := n.runHere[job.ID]
+	n.mu.Unlock()
+	switch {
+	case here || r.Own && n.donatingNow():
+		return ""
+	case job.Head.Policy.Level == jobs.Trusted && donors == 0:
+		return "needs a donor that it trusts, none is seen"
+	case job.Head.Policy.Level != jobs.Trusted && donors < votes:
+		return fmt.Sprintf("needs %s, %d known", more(votes-donors, "donor"), donors)
+	case r.Units.Disputed > 0:
+		return fmt.Sprintf("%s disputed: donors do not agree", plural(int(r.Units.Disputed), "unit"))
+	case p.Error != nil:
+		return "its keepers cannot be asked: " + p.Error.Error()
+	}
+	return ""
+}
+
+func more(n int, word string) string {
+	if n == 1 {
+		return "1 more " + word
+	}
+	return fmt.Sprintf("%d more %ss", n, word)
+}
+
+// Results gives a job's answers in input order.
+func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
+	job, err := n.resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	c := n.follow(job)
+	if !o.Follow && !c.Complete() {
+		n.catchUp(ctx, c)
+	}
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	if o.Follow {
+		n.group.Go(func() { n.stopWhenFinal(following, c, stop) })
+	}
+	next := uint64(0)
+	each := func(a collect.Answer, out io.Reader) error {
+		if a.Number < next {
+			return nil
+		}
+		next = a.Number + 1
+		if a.Open {
+			return nil
+		}
+		return f(resultOf(job, a), out)
+	}
+	err = c.Each(following, o.Follow, each)
+	if o.Follow && ctx.Err() == nil && following.Err() != nil && errors.Is(err, context.Canceled) {
+		return c.Each(ctx, false, each) // it ended short: give what there is
+	}
+	return err
+}
+
+// stopWhenFinal ends a following that would wait for answers that will not come.
+func (n *Node) stopWhenFinal(ctx context.Context, c *collecting, stop context.CancelFunc) {
+	for {
+		changed := c.Changed()
+		n.mu.Lock()
+		c.used = time.Now()
+		n.mu.Unlock()
+		if n.reading(c).Final && !c.Complete() {
+			stop()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			pause(ctx, 100*time.Millisecond)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// catchUp waits a while for what the keepers have decided already to be collected.
+func (n *Node) catchUp(ctx context.Context, c *collecting) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		changed := c.Changed()
+		if c.CaughtUp() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func resultOf(job *jobs.Job, a collect.Answer) api.Result {
+	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.Name != "", Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size)}
+	if a.Tuple.Outcome == jobs.OK {
+		return r
+	}
+	r.Stderr = string(bytes.ToValidUTF8(a.Stderr, []byte("?")))
+	if a.ToldBy != job.Head.Submitter && !a.ToldBy.IsZero() {
+		r.ToldBy = a.ToldBy.String()
+	}
+	switch a.Tuple.Outcome {
+	case jobs.GaveUp:
+		r.Outcome, r.Reason = api.OutcomeStuck, "given up: it takes more time or memory than donors have for it"
+	case jobs.Exit:
+		r.Reason = fmt.Sprintf("exit code %d", a.Tuple.Exit)
+	case jobs.Trap:
+		r.Reason = "the program crashed"
+	case jobs.MemoryLimit:
+		r.Reason = "more memory than the job allows (--memory)"
+	case jobs.OutputLimit:
+		r.Reason = "more output than the job allows (--max-output)"
+	case jobs.FuelLimit:
+		r.Reason = "more instructions than the job allows (--fuel)"
+	case jobs.StackLimit:
+		r.Reason = "recursion too deep"
+	}
+	return r
+}

@@ -1,0 +1,400 @@
+// Package node builds every part of a shoal node, starts them in order and stops them in
+// reverse, and is what the local API drives.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/identity"
+	"github.com/shoalgrid/shoal/internal/p2p"
+	"github.com/shoalgrid/shoal/internal/store"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/worker"
+)
+
+// Options say what a node does. Config is a person's settings, the rest is the command's.
+type Options struct {
+	Home    string
+	Config  config.Config
+	Version string
+	Donate  bool
+	Offline bool // the network comes up only when a job is offered to the grid
+	Faults  Faults
+	Logger  *slog.Logger
+}
+
+// Faults switch things off, for tests of what happens without them.
+type Faults struct {
+	NoGossip  bool
+	NoInbound bool
+}
+
+// Node is one running process with one key.
+type Node struct {
+	opts    Options
+	network string
+	self    jobs.NodeID
+	log     *slog.Logger
+	started time.Time
+
+	identity  *identity.Identity
+	store     *store.Store
+	blobs     *blobs
+	net       *overlay
+	keeper    *keeper.Keeper
+	client    *client.Client
+	submitter *submit.Submitter
+	worker    *worker.Worker
+	sandbox   *wasm.Sandbox
+	board     *boardDriver
+
+	tries   []jobs.JobID
+	mu      sync.Mutex
+	host    *p2p.Host
+	goUp    chan struct{} // closed when the network should come up
+	isUp    chan struct{} // closed when it is, or has failed to
+	upErr   error
+	offers  chan struct{} // the publisher should look
+	donate  donation
+	runHere map[jobs.JobID]bool
+	held    map[jobs.JobID]submit.Held
+	collect map[jobs.JobID]*collecting
+	ctx     context.Context
+	group   sync.WaitGroup
+}
+
+// donation is what is lent now.
+type donation struct {
+	on        bool
+	finishing bool
+	paused    bool
+	until     time.Time
+}
+
+type collecting struct {
+	*collect.Collector
+	cancel context.CancelFunc
+	used   time.Time
+}
+
+// Profiles that this build runs.
+func profiles() []jobs.Profile {
+	var ps []jobs.Profile
+	for p := range wasm.MaxProfile + 1 {
+		ps = append(ps, jobs.Profile(p))
+	}
+	return ps
+}
+
+// Open builds a node in its home. It holds the home until Close.
+func Open(opts Options) (_ *Node, err error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		opts: opts, network: opts.Config.Network, log: opts.Logger, started: time.Now(),
+		goUp: make(chan struct{}), isUp: make(chan struct{}), offers: make(chan struct{}, 1),
+		runHere: map[jobs.JobID]bool{}, held: map[jobs.JobID]submit.Held{}, collect: map[jobs.JobID]*collecting{},
+		donate: donation{on: opts.Donate}, ctx: context.Background(),
+	}
+	if n.store, err = store.Open(opts.Home, store.Options{Quota: uint64(opts.Config.Quota), Logger: opts.Logger}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.store.Close()
+		}
+	}()
+	if n.identity, err = identity.Open(opts.Home); err != nil {
+		return nil, err
+	}
+	n.self = n.identity.ID()
+	return n, n.build()
+}
+
+func (n *Node) table(name string) disk { return disk{n.store.Table(name)} }
+
+func (n *Node) build() (err error) {
+	home := n.opts.Home
+	n.net = newOverlay(n.self)
+	n.blobs = &blobs{n.store.Blobs(), n.net}
+	temp := filepath.Join(home, "tmp")
+	if err := clearTemp(temp); err != nil {
+		return err
+	}
+	n.sandbox, err = wasm.New(wasm.Options{
+		CacheDir: filepath.Join(home, "compiled"), Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")), AllowWeak: true, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.keeper, err = keeper.New(keeper.Config{
+		Network: n.network, Signer: n.identity, Peers: n.net, Disk: n.table("keeper"), Blobs: n.blobs, Logger: n.log,
+		Changed: n.net.changed, OnControl: n.onControl,
+	})
+	if err != nil {
+		return err
+	}
+	n.client = client.New(n.network, n.net, n.keeper)
+	n.submitter = submit.New(submit.Config{
+		Network: n.network, Signer: n.identity, Keepers: n.client, Home: n.keeper, Disk: n.table("jobs"), Blobs: n.blobs, Logger: n.log,
+	})
+	if n.board, err = newBoardDriver(n, n.table("board")); err != nil {
+		return err
+	}
+	n.worker = worker.New(worker.Config{
+		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
+		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox}), Profiles: profiles(), Temp: temp,
+		Slots: n.slots(), RunOwn: n.runOwn, Logger: n.log,
+	})
+	return nil
+}
+
+// clearTemp makes the folder for growing outputs, empty: what is in it nobody will finish.
+func clearTemp(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "spool-*"))
+	if err != nil {
+		return err
+	}
+	for _, f := range left {
+		if err := os.Remove(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) slots() int {
+	if n.opts.Config.Cores > 0 {
+		return n.opts.Config.Cores
+	}
+	return runtime.NumCPU()
+}
+
+func (n *Node) nonce(job jobs.JobID, shard uint32, unit uint16) jobs.Digest {
+	return n.identity.Secret("nonce", job[:], fmt.Append(nil, shard, "/", unit))
+}
+
+// runOwn reports whether a job of this node's is run here: when it donates, and when the job
+// was begun with run.
+func (n *Node) runOwn(j *jobs.Job) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.runHere[j.ID] || n.donate.on && !n.donate.paused
+}
+
+// Run does everything a node does until ctx ends; an error says which part could not go on.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.mu.Lock()
+	n.ctx = ctx
+	n.mu.Unlock()
+	n.applyMode()
+	part := func(name string, f func(context.Context) error) {
+		n.group.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	part("keeper", n.keeper.Run)
+	part("network", n.runNetwork)
+	part("worker", n.worker.Run)
+	part("publisher", n.publishLoop)
+	part("housekeeping", n.housekeeping)
+	if err := n.resume(ctx); err != nil {
+		cancel(err)
+	}
+	if !n.opts.Offline {
+		n.bringUp()
+	}
+	<-ctx.Done()
+	n.group.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Close lets the home go. Run must have returned.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	host := n.host
+	n.mu.Unlock()
+	if host != nil {
+		if err := host.Close(); err != nil {
+			n.log.Debug("network closed badly", "error", err)
+		}
+	}
+	n.store.Close()
+	return nil
+}
+
+// bringUp lets the network come up, if it is not up.
+func (n *Node) bringUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	select {
+	case <-n.goUp:
+	default:
+		close(n.goUp)
+	}
+}
+
+// runNetwork runs the network from when it should be up.
+func (n *Node) runNetwork(ctx context.Context) error {
+	select {
+	case <-n.goUp:
+	case <-ctx.Done():
+		return nil
+	}
+	c := &n.opts.Config
+	cfg := p2p.Config{
+		Key: n.identity.Key(), Network: n.network, Agent: "shoal/" + n.opts.Version,
+		Bootstrap: c.Bootstrap, MDNS: c.MDNS, Gossip: !n.opts.Faults.NoGossip, NoInbound: n.opts.Faults.NoInbound,
+		Dir: filepath.Join(n.opts.Home, "network"), ValidateHead: n.validateHead, PreferHead: preferHead,
+		Blocks: blocks{n.store.Blobs()}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
+	}
+	host, err := p2p.New(cfg)
+	n.mu.Lock()
+	n.host, n.upErr = host, err
+	n.mu.Unlock()
+	if err != nil {
+		close(n.isUp)
+		return err
+	}
+	host.Handle(protocol.ID, n.handle)
+	n.net.use(host)
+	close(n.isUp)
+	n.group.Go(func() { n.board.run(ctx, host) })
+	n.group.Go(func() { n.greetLoop(ctx, host) })
+	return host.Run(ctx)
+}
+
+// handle answers a peer.
+func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]byte, error) {
+	verb, body, err := protocol.SplitRequest(request)
+	if err != nil {
+		return nil, p2p.ErrMalformed
+	}
+	switch verb {
+	case protocol.Board:
+		var q protocol.BoardRequest
+		if err := protocol.DecodeRequest(body, &q); err != nil {
+			return nil, p2p.ErrMalformed
+		}
+		return protocol.EncodeAnswer(n.board.answer(&q), nil), nil
+	case protocol.Hello:
+		return protocol.EncodeAnswer(n.sayHello(), nil), nil
+	}
+	return n.keeper.Handle(ctx, from, request), nil
+}
+
+func (n *Node) sayHello() *protocol.HelloAnswer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := &protocol.HelloAnswer{Donating: n.donate.on && !n.donate.paused && !n.donate.finishing, Slots: uint16(n.slots()), Profiles: profiles()}
+	a.Keeps = n.host != nil && n.host.Server()
+	return a
+}
+
+// greetLoop follows who comes and goes.
+func (n *Node) greetLoop(ctx context.Context, host *p2p.Host) {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-host.Changes():
+			n.client.ForgetAll()
+			select {
+			case n.net.changed <- struct{}{}:
+			default:
+			}
+			n.pokePublisher()
+		case <-tick.C:
+		}
+		n.net.greet(ctx)
+	}
+}
+
+// housekeeping ends pauses, collects garbage and lets idle collectors go.
+func (n *Node) housekeeping(ctx context.Context) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	gc := time.Now().Add(gcEvery)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-second.C:
+			n.endPause(now)
+			n.endFinish()
+			n.idleCollectors(now)
+			if now.After(gc) {
+				gc = now.Add(gcEvery)
+				if _, err := n.store.Blobs().GC(ctx, now); err != nil {
+					n.log.Warn("blobs that nobody needs remain", "error", err)
+				}
+			}
+		}
+	}
+}
+
+const gcEvery = 10 * time.Minute
+
+// validateHead is what the DHT accepts under a job's key: that job's head.
+func (n *Node) validateHead(key [32]byte, value []byte) error {
+	job, err := jobs.OpenHead(value, n.network)
+	if err != nil {
+		return err
+	}
+	if job.ID != jobs.JobID(key) {
+		return errors.New("head of another job")
+	}
+	if time.Now().Unix() >= job.Head.Created+int64(jobs.MaxLife/time.Second) {
+		return errors.New("head of a job that has ended")
+	}
+	return nil
+}
+
+// preferHead makes one of two valid heads of one job the record: signatures may differ, bytes
+// decide.
+func preferHead(a, b []byte) int { return strings.Compare(string(a), string(b)) }
+
+// listenAddrs are explicit addresses, where an interface was asked for.
+func listenAddrs(c *config.Config) []string {
+	a := c.Listen.Addr()
+	if !a.IsValid() || a.IsUnspecified() {
+		return nil
+	}
+	ip := "ip4"
+	if a.Is6() {
+		ip = "ip6"
+	}
+	return []string{
+		fmt.Sprintf("/%s/%s/tcp/%d", ip, a, c.Listen.Port()),
+		fmt.Sprintf("/%s/%s/udp/%d/quic-v1", ip, a, c.Listen.Port()),
+	}
+}

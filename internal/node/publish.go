@@ -1,0 +1,278 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+func refOf(job *jobs.Job, shard uint32) protocol.ShardRef {
+	return protocol.ShardRef{Job: job.ID, Shard: shard}
+}
+
+// Pace of publishing.
+const (
+	firstPeers   = 3 * time.Second // that a submit waits for somebody to come into sight
+	publishFor   = 2 * time.Minute // that a submit waits for its keepers
+	publishAgain = 15 * time.Second
+	replaceEvery = 10 * time.Minute // placed jobs are looked after this often
+)
+
+// attach answers a submission that is the same as one before.
+func (n *Node) attach(ctx context.Context, content jobs.Digest, s *api.Submission) (*api.Submitted, error) {
+	id, known, err := n.submitter.Find(content)
+	if err != nil || !known {
+		return nil, err
+	}
+	own, job, err := n.submitter.Own(id)
+	if err != nil {
+		return nil, err
+	}
+	if own.Closed == jobs.ActCancel || time.Now().Unix() >= job.Head.Expires && own.Ended == 0 {
+		return nil, nil // that one is over: this is another job
+	}
+	if s.DryRun {
+		return n.describe(job, &submit.Held{}, true), nil
+	}
+	if s.Alone {
+		n.setRunHere(job.ID)
+	}
+	n.board.add(job)
+	if own.Ended == 0 && !own.Local && !s.Alone {
+		return n.publishNow(ctx, job, true)
+	}
+	n.follow(job)
+	n.mu.Lock()
+	held := n.held[job.ID]
+	n.mu.Unlock()
+	return n.describe(job, &held, true), nil
+}
+
+func (n *Node) setRunHere(id jobs.JobID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.runHere[id] = true
+}
+
+// begin starts a job that was just made: here at once, or on the grid.
+func (n *Node) begin(ctx context.Context, job *jobs.Job, s *api.Submission) (*api.Submitted, error) {
+	if s.Alone || s.Local {
+		n.setRunHere(job.ID)
+		if err := n.submitter.Begin(ctx, job); err != nil {
+			return nil, err
+		}
+		n.board.add(job)
+		n.follow(job)
+		return n.describe(job, &submit.Held{}, false), nil
+	}
+	return n.publishNow(ctx, job, false)
+}
+
+// publishNow places a job while its submitter watches.
+func (n *Node) publishNow(ctx context.Context, job *jobs.Job, attached bool) (*api.Submitted, error) {
+	n.bringUp()
+	n.awaitKeepers(ctx, firstPeers)
+	if !n.net.keepersInSight() {
+		if err := n.submitter.Begin(ctx, job); err != nil {
+			return nil, err
+		}
+		n.board.add(job)
+		n.follow(job)
+		n.pokePublisher()
+		out := n.describe(job, &submit.Held{}, attached)
+		out.Message = "no other node in sight: the job waits in this home and is published when a node runs here"
+		return out, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishFor)
+	defer cancel()
+	held, err := n.publish(ctx, job)
+	if err != nil {
+		n.log.Info("job not placed yet", "job", job.ID.Short(), "error", err)
+	}
+	n.follow(job)
+	out := n.describe(job, held, attached)
+	if err != nil && out.Message == "" {
+		out.Message = "not placed yet: " + err.Error() + "; this home goes on trying"
+	}
+	return out, nil
+}
+
+// awaitKeepers waits until some node that could keep is in sight, or for the given time.
+func (n *Node) awaitKeepers(ctx context.Context, d time.Duration) {
+	deadline := time.Now().Add(d)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !n.net.keepersInSight() && time.Now().Before(deadline) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	n.net.greet(ctx)
+}
+
+// publish places a job's shards and puts it on the board.
+func (n *Node) publish(ctx context.Context, job *jobs.Job) (*submit.Held, error) {
+	held, receipts, err := n.submitter.Publish(ctx, job, nil)
+	n.mu.Lock()
+	n.held[job.ID] = *held
+	n.mu.Unlock()
+	if err != nil {
+		return held, err
+	}
+	n.board.post(ctx, protocol.Post{Head: job.Bytes(), Receipts: jobs.Batches(receipts)})
+	err = n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Posted, o.Local = true, false })
+	if host, uerr := n.net.up(); uerr == nil {
+		if perr := host.PutHead(ctx, job.ID, job.Bytes()); perr != nil {
+			n.log.Debug("head not put into the DHT", "error", perr)
+		}
+	}
+	return held, err
+}
+
+// describe is what a submitter is told.
+func (n *Node) describe(job *jobs.Job, held *submit.Held, attached bool) *api.Submitted {
+	h := &job.Head
+	donors, _ := n.net.donors()
+	if n.donatingNow() {
+		donors++
+	}
+	out := &api.Submitted{
+		Job: job.ID.String(), Attached: attached, Inputs: int64(h.Inputs), Units: int64(h.Units), Votes: int(h.Policy.Votes),
+		Held: held.Keepers, Wanted: held.Wanted, Safe: held.Safe(), DonorsSeen: donors,
+	}
+	if h.Policy.Level != jobs.Trusted && donors < int(h.Policy.Votes) {
+		out.Message = n.tooFew(donors, int(h.Policy.Votes))
+	}
+	return out
+}
+
+func (n *Node) tooFew(donors, votes int) string {
+	return fmt.Sprintf("%s seen, %d votes needed: waits for another, or donate here, or --trust PEER", plural(donors, "donor"), votes)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+func (n *Node) dryRun(h *jobs.Head, in *inputs, perUnit int) (*api.Submitted, error) {
+	units := (in.count() + uint64(perUnit) - 1) / uint64(perUnit)
+	donors, _ := n.net.donors()
+	return &api.Submitted{Inputs: int64(in.count()), Units: int64(units), Votes: int(h.Policy.Votes), DonorsSeen: donors}, nil
+}
+
+func (n *Node) pokePublisher() {
+	select {
+	case n.offers <- struct{}{}:
+	default:
+	}
+}
+
+// publishLoop goes on placing this home's jobs until all their keepers hold them, and looks
+// after them from then on: what a submit could not do, or was killed before, is done here.
+func (n *Node) publishLoop(ctx context.Context) error {
+	due := map[jobs.JobID]time.Time{}
+	timer := time.NewTimer(publishAgain)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.offers:
+		case <-timer.C:
+		}
+		timer.Reset(publishAgain)
+		if !n.net.keepersInSight() {
+			continue
+		}
+		var todo []*jobs.Job
+		err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
+			now := time.Now()
+			if !o.Local && o.Closed == 0 && o.Ended == 0 && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
+				todo = append(todo, j)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, j := range todo {
+			held, err := n.publish(ctx, j)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil || !held.Safe():
+				due[j.ID] = time.Now().Add(publishAgain)
+				n.log.Debug("job not held by all its keepers yet", "job", j.ID.Short(), "held", held.Keepers, "wanted", held.Wanted, "error", err)
+			default:
+				due[j.ID] = time.Now().Add(replaceEvery)
+			}
+		}
+	}
+}
+
+// Offer lets the grid work on a job that was begun here.
+func (n *Node) Offer(ctx context.Context, ref string) error {
+	job, err := n.resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	own, _, err := n.submitter.Own(job.ID)
+	if err != nil {
+		return &api.Error{Code: api.CodeNotFound, Message: "job " + job.ID.Short() + " is not one of this home's", Hint: "shoal status"}
+	}
+	if own.Never || !own.Local {
+		return nil
+	}
+	if err := n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Local = false }); err != nil {
+		return err
+	}
+	n.bringUp()
+	n.pokePublisher()
+	return nil
+}
+
+// Cancel closes a job of this home.
+func (n *Node) Cancel(ctx context.Context, ref string) error {
+	job, err := n.resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	own, _, err := n.submitter.Own(job.ID)
+	if err != nil {
+		return &api.Error{Code: api.CodeRefused, Message: "job " + job.ID.Short() + " was submitted by another node", Hint: "only its submitter can cancel it"}
+	}
+	if own.Closed != 0 || own.Ended != 0 {
+		return nil // nothing is left to be cancelled
+	}
+	if err := n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Closed = jobs.ActCancel }); err != nil {
+		return err
+	}
+	r, err := n.submitter.Control(ctx, job, &jobs.Control{Number: 1, Act: jobs.ActCancel})
+	if err != nil {
+		n.log.Info("some keepers have not heard of the cancelling yet", "job", job.ID.Short(), "error", err)
+	}
+	if r != nil {
+		n.board.post(ctx, n.board.withControl(job, r))
+	}
+	return nil
+}
+
+// onControl hears of a submitter's word on a job that is kept here.
+func (n *Node) onControl(r *jobs.Record) {
+	job, ok := n.board.get(r.Job)
+	if !ok || r.Author != job.Head.Submitter {
+		return
+	}
+	p := n.board.withControl(job, r)
+	n.group.Go(func() { n.board.hear(n.ctx, p) })
+}
