@@ -31,6 +31,9 @@ type checker struct {
 	depth  int    // the deepest operand stack so far
 	sets   int    // local.set and local.tee so far
 	nan    nanFlow
+
+	stores    int    // of floats that wait for a check
+	lastStore uint32 // the last of them
 	*plan
 }
 
@@ -49,7 +52,7 @@ func (c *checker) checkBody(typ funcType, b body) {
 	c.locals = append(c.locals[:0], []valType(typ.params)...)
 	c.locals = readLocals(&c.reader, c.locals)
 	c.stack, c.frames = c.stack[:0], append(c.frames[:0], frame{op: opBlock, typ: funcType{results: typ.results}})
-	c.number, c.depth, c.sets = 0, 0, 0
+	c.number, c.depth, c.sets, c.stores = 0, 0, 0, 0
 	c.nan.reset(c.locals, len(typ.params))
 	for len(c.frames) > 0 {
 		c.next()
@@ -151,21 +154,11 @@ func (c *checker) label(depth uint32) types {
 	return c.frames[len(c.frames)-1-int(depth)].label()
 }
 
-func (c *checker) blockType() funcType {
-	switch {
-	case c.num == emptyBlock:
-		return funcType{}
-	case c.num < 0:
-		return funcType{results: types([]byte{byte(c.num & 0x7f)})}
-	case c.num >= int64(len(c.m.types)):
-		c.refuseAt(c.at, "type %d of %d", c.num, len(c.m.types))
-	}
-	return c.m.types[c.num]
-}
-
 func (c *checker) instruction() {
 	c.cost += fuelOf(c.op)
-	c.loops = c.loops || c.op == opLoop || bulk(c.op)
+	if c.stores > 0 && !floatsOnly(c.op) {
+		c.checkStores()
+	}
 	if o := &table[c.op]; o.imm != immSpecial && o.imm != immIndex && o.imm != immIndices {
 		c.plain(o)
 		return
@@ -201,7 +194,10 @@ func (c *checker) control() {
 		if c.op == opIf {
 			c.pop(i32)
 		}
-		t := c.blockType()
+		if c.num >= int64(len(c.m.types)) {
+			c.refuseAt(c.at, "type %d of %d", c.num, len(c.m.types))
+		}
+		t := c.m.blockType(c.num)
 		c.popTypes(t.params)
 		c.enter(c.op, t)
 	case opElse:

@@ -29,37 +29,19 @@ func (w *rewriter) remaining() {
 	}
 }
 
-// guards tells whether anything in the function is tested.
-func (w *rewriter) guards() bool {
-	if w.plan.test || w.plan.charge != 0 || w.plan.loops {
-		return true
-	}
-	return w.chargesCalls()
-}
-
-// chargesCalls tells whether the function charges stack at a call site.
-func (w *rewriter) chargesCalls() bool {
-	for _, callee := range w.plan.calls {
-		if t := int(callee) - len(w.m.bodies); t >= 0 && w.m.indirectCharge[t] != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // enter writes what happens before the body.
 func (w *rewriter) enter() {
 	w.emitIndex(opGlobalGet, w.m.fuelGlobal())
 	w.emitIndex(opLocalSet, w.fuel)
 	if w.plan.charge != 0 {
-		w.chargeStack(w.plan.charge)
+		w.chargeStack(w.plan.charge, stackAtEntry)
 		w.testBoth()
 	} else if w.plan.test {
 		w.testFuel()
 	}
 }
 
-// exit writes what happens after the body, and where failed tests land: a trap that the host can tell from others.
+// exit writes what happens after the body.
 func (w *rewriter) exit() {
 	if w.wrapped {
 		w.emit(opEnd)
@@ -69,78 +51,72 @@ func (w *rewriter) exit() {
 	} else {
 		w.publish()
 		if w.plan.charge != 0 {
-			w.creditStack(w.plan.charge)
+			w.creditStack(stackAtEntry)
 		}
-		if w.guarded {
-			w.emit(opReturn)
-		}
-	}
-	if w.guarded {
-		w.emit(opEnd)
-		w.land()
 	}
 	w.emit(opEnd)
 }
 
-// land traps. Unless it was the stack that ran out, which shows in its global, the fuel did.
-func (w *rewriter) land() {
-	either := w.plan.charge != 0 || w.chargesCalls()
-	if either {
-		w.emitIndex(opGlobalGet, w.m.stackGlobal())
-		w.emitConst(opI64Const, -1)
-		w.emit(opI64GtS)
-		w.emitBlock(opIf, emptyBlock)
-	}
-	w.emitConst(opI64Const, -1)
-	w.emitIndex(opGlobalSet, w.m.fuelGlobal())
-	if either {
-		w.emit(opEnd)
-	}
-	w.emit(opUnreachable)
-}
-
-func (w *rewriter) chargeStack(n uint32) {
+// chargeStack takes n bytes of stack, until creditStack. What was left before is kept in a local rather than added up
+// again: so the next call need not wait for this one's sums.
+func (w *rewriter) chargeStack(n uint32, before use) {
 	w.emitIndex(opGlobalGet, w.m.stackGlobal())
+	w.emitIndex(opLocalTee, w.temps.local(i64, before))
 	w.emitConst(opI64Const, int64(n))
 	w.emit(opI64Sub)
 	w.emitIndex(opGlobalSet, w.m.stackGlobal())
 }
 
-func (w *rewriter) creditStack(n uint32) {
-	w.emitIndex(opGlobalGet, w.m.stackGlobal())
-	w.emitConst(opI64Const, int64(n))
-	w.emit(opI64Add)
+func (w *rewriter) creditStack(before use) {
+	w.emitIndex(opLocalGet, w.temps.local(i64, before))
 	w.emitIndex(opGlobalSet, w.m.stackGlobal())
 }
 
-// testFuel leaves for the trap if the fuel is used up.
+// testFuel traps if the fuel is used up, in a way that the host can tell from other traps.
 func (w *rewriter) testFuel() {
 	w.emitIndex(opLocalGet, w.fuel)
-	w.leaveIfNegative()
+	w.emitConst(opI64Const, 0)
+	w.emit(opI64LtS)
+	w.emitBlock(opIf, emptyBlock)
+	w.trap()
+	w.emit(opEnd)
 }
 
-// testBoth leaves for the trap if fuel or stack is used up: one branch for two numbers.
+// testBoth does the same for fuel and stack, with one branch for the two numbers. If it was the stack that ran out, its
+// global shows it.
 func (w *rewriter) testBoth() {
 	w.emitIndex(opLocalGet, w.fuel)
 	w.emitIndex(opGlobalGet, w.m.stackGlobal())
 	w.emit(opI64Or)
-	w.leaveIfNegative()
-}
-
-func (w *rewriter) leaveIfNegative() {
 	w.emitConst(opI64Const, 0)
 	w.emit(opI64LtS)
-	label := uint32(len(w.blocks) - 1)
-	if w.wrapped {
-		label++
-	}
-	w.emitIndex(opBrIf, label)
+	w.emitBlock(opIf, emptyBlock)
+	w.trap()
+	w.emit(opEnd)
+}
+
+func (w *rewriter) trap() {
+	w.emitConst(opI64Const, -1)
+	w.emitIndex(opGlobalSet, w.m.fuelGlobal())
+	w.emit(opUnreachable)
+}
+
+// again branches back to a loop if there is fuel for it. The branch stands inside the test, and the trap behind it: so
+// compiled, the way round the loop is one jump.
+func (w *rewriter) again(label uint32) {
+	w.emitIndex(opLocalGet, w.fuel)
+	w.emitConst(opI64Const, 0)
+	w.emit(opI64GeS)
+	w.emitBlock(opIf, emptyBlock)
+	w.emitIndex(opBr, label+1)
+	w.emit(opEnd)
+	w.trap()
 }
 
 // chargeBulk charges for the length that is on top of the stack, and tests at once: one operation may be long.
 func (w *rewriter) chargeBulk() {
 	w.settle()
-	length := w.temps.local(i32, 0)
+	length := w.temps.local(i32, operand)
 	w.emitIndex(opLocalTee, length)
 	w.emitIndex(opLocalGet, w.fuel)
 	w.emitIndex(opLocalGet, length)

@@ -139,3 +139,14 @@ type module struct {
 }
 
 func (m *module) funcType(index uint32) funcType { return m.types[m.funcs[index]] }
+
+// blockType gives what a block takes and leaves, from the number that the format writes for it.
+func (m *module) blockType(n int64) funcType {
+	switch {
+	case n == emptyBlock:
+		return funcType{}
+	case n < 0:
+		return funcType{results: types([]byte{byte(n & 0x7f)})}
+	}
+	return m.types[n]
+}

@@ -8,6 +8,7 @@ const (
 	made                     // chosen by the engine, in the instruction numbered value.by
 	ofLocal                  // those of the local value.by
 	loose                    // perhaps chosen by an engine, somewhere
+	early                    // read from memory that may hold such bits until the check after the store value.by
 )
 
 // value is an operand as the checker sees it. Vectors and, when eager, scalars are made canonical where they are made,
@@ -68,6 +69,8 @@ func (c *checker) unknown(t valType) value {
 func (c *checker) show(v value) {
 	switch {
 	case v.bits == fixed:
+	case v.bits == early:
+		c.checks.add(v.by)
 	case !c.lazy(v.typ):
 		c.marks.add(v.by)
 	case v.bits == ofLocal:
@@ -79,7 +82,10 @@ func (c *checker) show(v value) {
 
 // hand notes that v goes where it is lost from sight.
 func (c *checker) hand(v value) {
-	if v.bits != fixed && !c.lazy(v.typ) {
+	switch {
+	case v.bits == early:
+		c.checks.add(v.by)
+	case v.bits != fixed && !c.lazy(v.typ):
 		c.marks.add(v.by)
 	}
 }
@@ -96,7 +102,7 @@ func (c *checker) load(local uint32, t valType) value {
 func (c *checker) store(local uint32, v value) value {
 	c.hand(v)
 	switch {
-	case !c.lazy(v.typ):
+	case v.bits == early || !c.lazy(v.typ):
 		v.bits = fixed
 	case v.bits == ofLocal && v.by != local:
 		c.nan.copies = append(c.nan.copies, [2]uint32{v.by, local})
@@ -108,11 +114,11 @@ func (c *checker) store(local uint32, v value) value {
 
 // either is what a select of a and b gives.
 func (c *checker) either(a, b value) value {
-	if a.bits == fixed && b.bits == fixed {
-		return value{typ: b.typ}
-	}
 	c.hand(a)
 	c.hand(b)
+	if (a.bits == fixed || a.bits == early) && (b.bits == fixed || b.bits == early) {
+		return value{typ: b.typ}
+	}
 	return c.unknown(b.typ)
 }
 
@@ -124,6 +130,9 @@ func (c *checker) plain(o *op) {
 	var first value
 	for i := len(o.in) - 1; i >= 0; i-- {
 		v := c.pop(valType(o.in[i]))
+		if floatStore(c.op) && i == 1 && !c.eager {
+			c.deferred(v)
+		}
 		if v.bits != fixed && !c.ignores(o, v, i) {
 			c.show(v)
 			v.bits = fixed
@@ -143,7 +152,55 @@ func (c *checker) plain(o *op) {
 	case c.lazy(first.typ):
 		result = first
 	}
+	if floatLoad(c.op) && c.stores > 0 {
+		result.bits, result.by = early, c.lastStore
+	}
 	c.push(result)
+}
+
+// Stores of lazy scalars are not made canonical one by one. In a stretch of instructions that only floats can see
+// memory through, they store what they have; after the last of them one check looks at all the values that were stored,
+// and if there is a NaN among them, which is rare, stores them again in order, now canonical. A float that is read from
+// memory in between may be a NaN yet to be mended: arithmetic may have it, but if its bits would go anywhere, the
+// check comes before the read.
+
+// maxDeferred bounds the stores that wait for one check: each keeps an address and a value alive.
+const maxDeferred = 8
+
+func floatLoad(o opcode) bool  { return o == opF32Load || o == opF64Load }
+func floatStore(o opcode) bool { return o == opF32Store || o == opF64Store }
+
+// deferred notes a store of v.
+func (c *checker) deferred(v value) {
+	if v.bits == fixed || v.bits == early {
+		c.checkStores() // it must come behind those that may yet be stored again
+		return
+	}
+	c.stores++
+	c.lastStore = c.number
+	if c.stores == maxDeferred {
+		c.checkStores()
+	}
+}
+
+// checkStores ends a stretch: the stores that wait are checked behind the last of them.
+func (c *checker) checkStores() {
+	if c.stores > 0 {
+		c.checks.add(c.lastStore)
+		c.stores = 0
+	}
+}
+
+// floatsOnly tells whether an instruction leaves memory alone, or uses it for scalar floats.
+func floatsOnly(o opcode) bool {
+	switch o {
+	case opDrop, opSelect, opSelectTyped, opLocalGet, opLocalSet, opLocalTee, opGlobalGet, opGlobalSet,
+		opI32Const, opI64Const, opF32Const, opF64Const, opV128Const,
+		opF32Load, opF64Load, opF32Store, opF64Store:
+		return true
+	}
+	imm := table[o].imm
+	return imm == immNone || imm == immLane || imm == immShuffle
 }
 
 // ignores tells whether the instruction cannot show the bits of its operand v, the index'th.

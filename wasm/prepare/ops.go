@@ -25,6 +25,10 @@ const (
 	opGlobalSet    = 0x24
 	opTableGet     = 0x25
 	opTableSet     = 0x26
+	opF32Load      = 0x2a
+	opF64Load      = 0x2b
+	opF32Store     = 0x38
+	opF64Store     = 0x39
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
 	opI64Const     = 0x42
@@ -33,11 +37,13 @@ const (
 	opI32Eq        = 0x46
 	opI64Eq        = 0x51
 	opI64LtS       = 0x53
-	opI64GtS       = 0x55
+	opI64GeS       = 0x59
 	opF32Ne        = 0x5c
 	opF32Ge        = 0x60
 	opF64Ne        = 0x62
 	opF64Ge        = 0x66
+	opF32Add       = 0x92
+	opF64Add       = 0xa0
 	opI32Sub       = 0x6b
 	opI32Mul       = 0x6c
 	opI32DivS      = 0x6d

@@ -5,9 +5,10 @@ type plan struct {
 	calls      []uint32 // functions called, and indirect types (indirectCall + type), in order, repeated as called
 	cost       uint32   // instructions in the body that cost fuel
 	frame      uint32   // bytes of stack that one call of it may take, estimated from above
-	loops      bool     // it has loops or bulk operations, where fuel is tested
 	leavesBody bool     // a branch or return leaves from elsewhere than the last end
 	marks      marks    // instructions that need a canonical NaN
+
+	checks marks // stores behind which the stored values are looked at
 
 	charge uint32 // bytes of stack to charge at entry; 0 when its callers' charges cover it
 	test   bool   // fuel is tested at entry

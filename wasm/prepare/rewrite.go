@@ -1,11 +1,15 @@
 package prepare
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // block is an open block of the function being written.
 type block struct {
 	op       opcode
 	branched bool // its end is reached from elsewhere than the instruction before
+	takes    int  // values that a branch to it takes along
 }
 
 // rewriter writes one function body after another. Code that cannot be reached is left out.
@@ -21,29 +25,41 @@ type rewriter struct {
 	dead    bool   // this cannot be reached
 	skipped int    // blocks opened since it was dead
 	wrapped bool   // the body is a block of its own, which returns leave
-	guarded bool   // around it stands a block whose end is the trap
 	fuel    uint32 // the local that holds the fuel
+	stores  []store
 	temps   temps
 }
 
-// temps are the locals that a rewritten body uses besides its own and the fuel, by type, numbered as they are needed.
-type temps struct {
-	first uint32
-	types []byte
+// use says what a local that the original does not have is for.
+type use uint8
+
+const (
+	stackAtEntry use = iota // the stack that was left when the function was entered
+	stackAtCall             // the same, before an indirect call
+	operand                 // of the instruction being written
+	secondOperand
+	waiting // address and value of the first store that waits for a check; the others follow
+)
+
+// temp is such a local.
+type temp struct {
+	typ valType
+	use use
 }
 
-// local gives the n'th temporary of a type.
-func (t *temps) local(typ valType, n int) uint32 {
-	for i, have := range t.types {
-		if have == byte(typ) {
-			if n == 0 {
-				return t.first + uint32(i)
-			}
-			n--
-		}
+// temps are the locals that a rewritten body uses besides its own and the fuel, numbered as they are first needed.
+type temps struct {
+	first uint32
+	all   []temp
+}
+
+func (t *temps) local(typ valType, u use) uint32 {
+	n := slices.Index(t.all, temp{typ, u})
+	if n < 0 {
+		n = len(t.all)
+		t.all = append(t.all, temp{typ, u})
 	}
-	t.types = append(t.types, byte(typ))
-	return t.first + uint32(len(t.types)-1)
+	return t.first + uint32(n)
 }
 
 func (w *rewriter) emit(o opcode)                 { w.code = appendOp(w.code, o) }
@@ -58,14 +74,9 @@ func (w *rewriter) body(out []byte, typ funcType, blockType int64, p *plan, b bo
 	locals := readLocals(&w.reader, []valType(typ.params))
 	declared := locals[len(typ.params):]
 	w.plan, w.fuel = p, uint32(len(locals))
-	w.temps = temps{first: w.fuel + 1, types: w.temps.types[:0]}
+	w.temps = temps{first: w.fuel + 1, all: w.temps.all[:0]}
 	w.code, w.number, w.pending, w.dead, w.skipped = w.code[:0], 0, 0, false, 0
-	w.blocks = append(w.blocks[:0], block{op: opBlock})
-	w.guarded, w.wrapped = w.guards(), false
-
-	if w.guarded {
-		w.emitBlock(opBlock, emptyBlock)
-	}
+	w.blocks = append(w.blocks[:0], block{op: opBlock, takes: len(typ.results)})
 	w.enter()
 	if w.wrapped = p.leavesBody; w.wrapped {
 		w.emitBlock(opBlock, blockType)
@@ -77,13 +88,13 @@ func (w *rewriter) body(out []byte, typ funcType, blockType int64, p *plan, b bo
 	}
 	w.exit()
 
-	header := appendLocals(nil, declared, w.temps.types)
+	header := appendLocals(nil, declared, w.temps.all)
 	out = appendU32(out, uint32(len(header)+len(w.code)))
 	return append(append(out, header...), w.code...)
 }
 
 // appendLocals writes the declarations of the body's own locals, the fuel and the temporaries.
-func appendLocals(b []byte, declared []valType, temps []byte) []byte {
+func appendLocals(b []byte, declared []valType, temps []temp) []byte {
 	var groups []byte
 	n := uint32(0)
 	group := func(count int, t byte) {
@@ -100,7 +111,7 @@ func appendLocals(b []byte, declared []valType, temps []byte) []byte {
 	}
 	group(1, byte(i64))
 	for _, t := range temps {
-		group(1, t)
+		group(1, byte(t.typ))
 	}
 	return append(appendU32(b, n), groups...)
 }
@@ -128,6 +139,8 @@ func (w *rewriter) instruction() {
 		w.call()
 	case opI32RemS, opI32RemU, opI64RemS, opI64RemU:
 		w.remainder()
+	case opF32Store, opF64Store:
+		w.storeFloat()
 	default:
 		if bulk(w.op) {
 			w.chargeBulk()
@@ -157,10 +170,12 @@ func (w *rewriter) open() {
 		w.settle()
 	}
 	w.code = appendInstr(w.code, &w.instr)
-	w.blocks = append(w.blocks, block{op: w.op})
+	t := w.m.blockType(w.num)
+	b := block{op: w.op, takes: len(t.results)}
 	if w.op == opLoop {
-		w.testFuel()
+		b.takes = len(t.params)
 	}
+	w.blocks = append(w.blocks, b)
 }
 
 func (w *rewriter) otherwise() {
@@ -197,23 +212,57 @@ func (w *rewriter) branch() {
 	w.settle()
 	switch w.op {
 	case opReturn:
-		w.emitIndex(opBr, w.target(uint32(len(w.blocks)-1)))
+		w.jump(uint32(len(w.blocks)-1), 0)
+	case opBr:
+		w.jump(w.a, 0)
+	case opBrIf:
+		w.jumpIf()
 	case opBrTable:
+		loops := false
 		for _, l := range w.labels {
-			w.target(l)
+			loops = w.target(l).op == opLoop || loops
 		}
-		w.code = appendInstr(w.code, &w.instr)
-	default:
-		w.target(w.a)
+		if loops {
+			w.testFuel()
+		}
 		w.code = appendInstr(w.code, &w.instr)
 	}
 	w.dead = w.op != opBrIf
 }
 
-// target notes that a block is branched to, and gives the label back.
-func (w *rewriter) target(label uint32) uint32 {
-	w.blocks[len(w.blocks)-1-int(label)].branched = true
-	return label
+// jump writes an unconditional branch, from within so many blocks that the original does not have.
+func (w *rewriter) jump(label, within uint32) {
+	switch b := w.target(label); {
+	case b.op == opLoop && b.takes == 0:
+		w.again(label + within)
+	case b.op == opLoop: // the operands stand in the way of a block
+		w.testFuel()
+		fallthrough
+	default:
+		w.emitIndex(opBr, label+within)
+	}
+}
+
+// jumpIf writes a conditional branch as a condition around a branch. A branch that is taken from a place with two ways
+// on, to a place with two ways in, makes wazero materialise the condition, test it again and jump twice.
+func (w *rewriter) jumpIf() {
+	if b := w.target(w.a); b.takes > 0 {
+		if b.op == opLoop {
+			w.testFuel()
+		}
+		w.emitIndex(opBrIf, w.a)
+		return
+	}
+	w.emitBlock(opIf, emptyBlock)
+	w.jump(w.a, 1)
+	w.emit(opEnd)
+}
+
+// target gives the block that a label names, and notes that it is branched to.
+func (w *rewriter) target(label uint32) *block {
+	b := &w.blocks[len(w.blocks)-1-int(label)]
+	b.branched = true
+	return b
 }
 
 func (w *rewriter) call() {
@@ -223,13 +272,13 @@ func (w *rewriter) call() {
 	}
 	if charge != 0 {
 		w.settle()
-		w.chargeStack(charge)
+		w.chargeStack(charge, stackAtCall)
 		w.testBoth()
 	}
 	w.publish()
 	w.code = appendInstr(w.code, &w.instr)
 	if charge != 0 {
-		w.creditStack(charge)
+		w.creditStack(stackAtCall)
 	}
 	w.emitIndex(opGlobalGet, w.m.fuelGlobal())
 	w.emitIndex(opLocalSet, w.fuel)
@@ -250,7 +299,7 @@ func (w *rewriter) remainder() {
 	if !signed {
 		div++
 	}
-	a, b := w.temps.local(typ, 0), w.temps.local(typ, 1)
+	a, b := w.temps.local(typ, operand), w.temps.local(typ, secondOperand)
 	w.emitIndex(opLocalSet, b)
 	w.emitIndex(opLocalSet, a)
 	if signed {
@@ -271,54 +320,6 @@ func (w *rewriter) remainder() {
 	if signed {
 		w.emit(opEnd)
 	}
-}
-
-// plain writes an instruction as it is, and makes a NaN canonical before or after it where the plan says so.
-func (w *rewriter) plain() {
-	marked := w.plan.marks != nil && w.plan.marks.has(w.number)
-	if !marked {
-		w.code = appendInstr(w.code, &w.instr)
-		return
-	}
-	o := &table[w.op]
-	if last := valType(o.in[len(o.in)-1]); last.scalarFloat() && w.o.NaN == Lazy && o.sight != computes {
-		w.canonical(last, noShape)
-		w.code = appendInstr(w.code, &w.instr)
-		return
-	}
-	w.code = appendInstr(w.code, &w.instr)
-	w.canonical(valType(o.out[0]), o.to)
-}
-
-// Canonical NaNs, as the binary format writes them.
-const (
-	nan32 = "\x00\x00\xc0\x7f"
-	nan64 = "\x00\x00\x00\x00\x00\x00\xf8\x7f"
-)
-
-// canonical makes the value on top the canonical NaN if it is a NaN; in a vector, each lane.
-func (w *rewriter) canonical(typ valType, s shape) {
-	t := w.temps.local(typ, 0)
-	w.emitIndex(opLocalTee, t)
-	var compare, choose opcode
-	switch {
-	case typ == f32:
-		w.emitBytes(opF32Const, nan32)
-		compare, choose = opF32Ge, opSelect
-	case typ == f64:
-		w.emitBytes(opF64Const, nan64)
-		compare, choose = opF64Ge, opSelect
-	case s == f32x4:
-		w.emitBytes(opV128Const, nan32+nan32+nan32+nan32)
-		compare, choose = opF32x4Eq, opV128Bitsel
-	default:
-		w.emitBytes(opV128Const, nan64+nan64)
-		compare, choose = opF64x2Eq, opV128Bitsel
-	}
-	w.emitIndex(opLocalGet, t)
-	w.emitIndex(opLocalGet, t)
-	w.emit(compare)
-	w.emit(choose)
 }
 
 // log2 of a power of two.
