@@ -189,7 +189,10 @@ func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
 		return nil, err
 	}
 	c := n.follow(job)
-	if !c.Asked() { // a first reading is worth a moment
+	n.mu.Lock()
+	running := n.running
+	n.mu.Unlock()
+	if running && !c.Asked() { // a first reading is worth a moment
 		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		for !c.Asked() && wait.Err() == nil {

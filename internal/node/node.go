@@ -75,7 +75,9 @@ type Node struct {
 	runHere map[jobs.JobID]bool
 	held    map[jobs.JobID]submit.Held
 	collect map[jobs.JobID]*collecting
-	ctx     context.Context
+	ctx     context.Context // ends with the node
+	end     context.CancelFunc
+	running bool
 	group   sync.WaitGroup
 }
 
@@ -111,8 +113,9 @@ func Open(opts Options) (_ *Node, err error) {
 		opts: opts, network: opts.Config.Network, log: opts.Logger, started: time.Now(),
 		goUp: make(chan struct{}), isUp: make(chan struct{}), offers: make(chan struct{}, 1),
 		runHere: map[jobs.JobID]bool{}, held: map[jobs.JobID]submit.Held{}, collect: map[jobs.JobID]*collecting{},
-		donate: donation{on: opts.Donate}, ctx: context.Background(),
+		donate: donation{on: opts.Donate},
 	}
+	n.ctx, n.end = context.WithCancel(context.Background())
 	if n.store, err = store.Open(opts.Home, store.Options{Quota: uint64(opts.Config.Quota), Logger: opts.Logger}); err != nil {
 		return nil, err
 	}
@@ -206,8 +209,10 @@ func (n *Node) runOwn(j *jobs.Job) bool {
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	stop := context.AfterFunc(ctx, n.end)
+	defer stop()
 	n.mu.Lock()
-	n.ctx = ctx
+	n.running = true
 	n.mu.Unlock()
 	n.applyMode()
 	part := func(name string, f func(context.Context) error) {
@@ -229,6 +234,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.bringUp()
 	}
 	<-ctx.Done()
+	n.end()
 	n.group.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
@@ -236,8 +242,10 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close lets the home go. Run must have returned.
+// Close lets the home go. Run, if it was called, must have returned.
 func (n *Node) Close() error {
+	n.end()
+	n.group.Wait()
 	n.mu.Lock()
 	host := n.host
 	n.mu.Unlock()
