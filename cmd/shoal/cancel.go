@@ -1,0 +1,27 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (p *program) cancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "cancel JOB",
+		Short:             "close a job of yours; what is done stays for three days",
+		Example:           `  shoal cancel b5f3k2qa`,
+		Args:              exactArgs("JOB"),
+		ValidArgsFunction: p.completeJob,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkRef(args[0]); err != nil {
+				return err
+			}
+			s, err := p.running()
+			if err != nil {
+				return err
+			}
+			if err := s.Cancel(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			p.ui.cancelled(args[0])
+			return nil
+		},
+	}
+}

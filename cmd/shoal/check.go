@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm"
+)
+
+// compiledDir is where a home keeps compiled programs.
+const compiledDir = "compiled"
+
+// checkTime is how much CPU each of the two runs gets without --full.
+const checkTime = 3 * time.Second
+
+// checkDocument is what check finds out about a program.
+type checkDocument struct {
+	Schema      string `json:"schema"` // shoal.check/1
+	Accepted    bool   `json:"accepted"`
+	Reason      string `json:"reason"`   // why not, or why it failed
+	Finished    bool   `json:"finished"` // within the time
+	Outcome     string `json:"outcome"`
+	Exit        uint32 `json:"exit"`
+	Tuple       string `json:"tuple"` // what donors would be compared by, in hex
+	OutputBytes uint64 `json:"output_bytes"`
+	PeakMemory  uint64 `json:"peak_memory"`
+}
+
+// checkFlags say how check runs a program.
+type checkFlags struct {
+	input  string
+	memory sizeValue
+	full   bool
+}
+
+func (p *program) checkCommand() *cobra.Command {
+	f := &checkFlags{memory: wasm.DefaultMemory}
+	cmd := &cobra.Command{
+		Use:   "check PROGRAM [-- ARG...]",
+		Short: "say whether the grid would take a program, and run it twice here",
+		Long: `Needs no node. Exit code 0: accepted; 7: refused; 5: accepted, but it failed on this
+input or did not finish.`,
+		Example: `  shoal check prog.wasm
+  shoal check prog.wasm --input text.txt --output json`,
+		Args: cobra.ArbitraryArgs,
+	}
+	cmd.Flags().StringVar(&f.input, "input", "", "`FILE` that it reads on stdin (nothing)")
+	cmd.Flags().Var(&f.memory, "memory", "most memory, up to 1GiB")
+	cmd.Flags().BoolVar(&f.full, "full", false, "go on after 3 s of CPU a run")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		own := args
+		var forProgram []string
+		if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+			own, forProgram = args[:dash], args[dash:]
+		}
+		if err := exactArgs("PROGRAM")(cmd, own); err != nil {
+			return err
+		}
+		return p.check(cmd.Context(), f, own[0], forProgram)
+	}
+	return cmd
+}
+
+// check prints the document in every case in which there is a program to speak of.
+func (p *program) check(ctx context.Context, f *checkFlags, name string, args []string) error {
+	var input []byte
+	if f.input != "" {
+		if err := checkFile("input", f.input, f.input); err != nil {
+			return err
+		}
+		var err error
+		if input, err = os.ReadFile(f.input); err != nil {
+			return fmt.Errorf("read the input: %w", err)
+		}
+	}
+	doc := checkDocument{Schema: "shoal.check/1"}
+	path, verdict := checkProgram(name)
+	if verdict == nil {
+		verdict = p.tryTwice(ctx, f, path, name, args, input, &doc)
+	}
+	if verdict != nil {
+		e := api.AsError(verdict)
+		if e.Code != api.CodeRefused && e.Code != api.CodeFailed {
+			return verdict
+		}
+		doc.Reason = e.Message
+	}
+	if err := p.print(doc, func(w io.Writer) { checkTable(w, name, &doc) }); err != nil {
+		return err
+	}
+	return verdict
+}
+
+// tryTwice runs the program on one input in two fresh sandboxes, and fills doc.
+func (p *program) tryTwice(ctx context.Context, f *checkFlags, path, name string, args []string, input []byte, doc *checkDocument) error {
+	home, err := p.home()
+	if err != nil {
+		return wrongCall(err)
+	}
+	sandbox, err := wasm.New(wasm.Options{CacheDir: filepath.Join(home, compiledDir), AllowWeak: true, Logger: p.log()})
+	if err != nil {
+		return err
+	}
+	digest, err := digestOf(path)
+	if err != nil {
+		return err
+	}
+	spec := wasm.Spec{Program: wasm.Program{Path: path, Digest: digest}, Profile: wasm.MaxProfile, Limits: wasm.Limits{Memory: uint64(f.memory)}}
+	if !f.full {
+		spec.Limits.CPU = checkTime
+	}
+	var reports [2]wasm.Report
+	for i := range reports {
+		report, err := tryOnce(ctx, sandbox, spec, args, input)
+		var refused *wasm.Refused
+		switch {
+		case errors.As(err, &refused):
+			return refusedProgram(name, refused)
+		case err != nil:
+			return err
+		}
+		reports[i] = report
+		if report.Outcome == jobs.GaveUp {
+			break
+		}
+	}
+	return doc.judge(name, reports)
+}
+
+// tryOnce runs the program in a sandbox of its own.
+func tryOnce(ctx context.Context, sandbox *wasm.Sandbox, spec wasm.Spec, args []string, input []byte) (_ wasm.Report, err error) {
+	guest, err := sandbox.Start(ctx, spec)
+	if err != nil {
+		return wasm.Report{}, err
+	}
+	defer func() { err = errors.Join(err, guest.Close()) }()
+	return guest.Run(ctx, wasm.Input{Args: args, Stdin: bytes.NewReader(input)}, io.Discard)
+}
+
+// judge says what two runs mean.
+func (d *checkDocument) judge(name string, reports [2]wasm.Report) error {
+	first := reports[0]
+	d.Outcome, d.Exit, d.OutputBytes, d.PeakMemory = first.Outcome.String(), first.Exit, first.Size, first.PeakMemory
+	if first.Outcome == jobs.GaveUp {
+		d.Accepted = true
+		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("%s did not finish: %s", name, first.Reason), Hint: "--full gives it more time, --memory more memory, --input another input"}
+	}
+	d.Finished = true
+	one, two := tupleOf(first), tupleOf(reports[1])
+	d.Tuple = one.String()
+	switch {
+	case one != two:
+		return &api.Error{Code: api.CodeRefused, Message: name + " gave two different answers to one input", Hint: "the grid compares answers byte for byte: remove what differs between two runs"}
+	case first.Outcome != jobs.OK:
+		d.Accepted = true
+		failed := api.Result{Outcome: first.Outcome.String(), Exit: first.Exit, Reason: first.Reason}
+		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("%s failed on this input: %s%s", name, failureWords(failed), lastLine(first.Stderr)), Hint: "the grid takes it, and would report this input as failed; --input tries another"}
+	}
+	d.Accepted = true
+	return nil
+}
+
+// tupleOf is what the grid would compare of a run.
+func tupleOf(r wasm.Report) jobs.Digest {
+	t := jobs.Tuple{Outcome: r.Outcome, Exit: r.Exit, Fuel: r.Fuel}
+	if r.Outcome == jobs.OK {
+		t.Output, t.Size = r.Output, r.Size
+	}
+	return jobs.TuplesDigest([]jobs.Tuple{t})
+}
+
+func digestOf(path string) (jobs.Digest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return jobs.Digest{}, fmt.Errorf("open the program: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return jobs.Digest{}, fmt.Errorf("read the program: %w", err)
+	}
+	return jobs.Digest(h.Sum(nil)), nil
+}

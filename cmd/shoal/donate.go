@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+// When a donor works.
+const (
+	whenAlways = "always"
+	whenIdle   = "idle"
+)
+
+func (p *program) donateCommand() *cobra.Command {
+	var cores int
+	var memory, disk sizeValue
+	var when string
+	cmd := &cobra.Command{
+		Use:   "donate",
+		Short: "lend this machine's idle cores to the grid",
+		Long: `Starts a node that works for others until Ctrl-C; where one runs in this home already,
+turns donating on there. Programs of others run locked in: no files, no network.`,
+		Example: `  shoal donate                                    all cores, while nobody needs them
+  shoal donate --cores 2 --memory 4GiB
+  shoal donate --bootstrap /ip4/…/p2p/12D3…       join a friend who is not on this network`,
+		Args: exactArgs(),
+	}
+	flags := cmd.Flags()
+	node := addNodeFlags(flags)
+	flags.IntVar(&cores, "cores", 0, "`N` programs at a time (one for each core)")
+	flags.Var(&memory, "memory", "memory for all of them together (half of the machine's)")
+	flags.Var(&disk, "disk", "disk for what is kept here (10GiB)")
+	flags.StringVar(&when, "when", whenAlways, "`WHEN`: idle or always")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if when != whenAlways && when != whenIdle {
+			return usage("--when idle stops while the computer is in use", "--when %q: idle or always", when)
+		}
+		return p.donate(cmd.Context(), node, api.Donation{Cores: cores, Memory: uint64(memory), Disk: uint64(disk), When: when})
+	}
+	return cmd
+}
+
+func (p *program) donate(ctx context.Context, flags *nodeFlags, d api.Donation) error {
+	o, err := p.nodeOptions(flags.settings())
+	if err != nil {
+		return err
+	}
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	switch up, err := answers(ctx, s); {
+	case err != nil:
+		return err
+	case up:
+		return p.donateThere(ctx, s, d)
+	}
+	o.Donate = true
+	return p.serve(ctx, o)
+}
+
+// donateThere turns donating on in a node that runs already.
+func (p *program) donateThere(ctx context.Context, s *session, d api.Donation) error {
+	if err := s.Donate(ctx, d); err != nil {
+		return err
+	}
+	status, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	p.ui.lends(status)
+	return nil
+}
+
+// serve is a node in the foreground: it says where it is and what it does, until Ctrl-C.
+func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
+	s, ctx, err := p.start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	status, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Donate {
+		p.ui.lends(status)
+	}
+	err = p.report(ctx, s, status)
+	switch {
+	case errors.Is(err, errTerminated): // by the system, as services are
+		return nil
+	case interrupted(err):
+		p.ui.leaving(o.Donate)
+	}
+	return err
+}
+
+const reportTime = time.Second // between two looks at what a node does
+
+// report says what a node does whenever that has changed.
+func (p *program) report(ctx context.Context, s *session, status *api.Status) error {
+	addrs, doing := "", ""
+	for {
+		if now := where(status.Grid.Addrs); now != addrs || doing == "" {
+			addrs = now
+			p.ui.listens(status)
+		}
+		if now := doingNow(status); now != doing {
+			doing = now
+			p.ui.doing(doing)
+		}
+		if !pause(ctx, reportTime) {
+			return context.Cause(ctx)
+		}
+		var err error
+		if status, err = s.Status(ctx); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+func (p *program) resultsCommand() *cobra.Command {
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "results JOB",
+		Short: "deliver the answers of a job, in input order",
+		Long: `Gives the answers there are. Exit code 6 says that some inputs are still open, 5 that
+some have failed. Any node can fetch the answers of any job by its id.`,
+		Example: `  shoal results b5f3k2qa > out                     byte for byte, in input order
+  shoal results b5f3k2qa -d out                    one file an input
+  shoal results b5f3k2qa --output jsonl            one object an input, failures too`,
+		Args:              exactArgs("JOB"),
+		ValidArgsFunction: p.completeJob,
+	}
+	deliver := addDeliverFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&keep, "keep", false, "hold a copy here after the grid forgets the job")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.results(cmd.Context(), args[0], deliver, keep)
+	}
+	return cmd
+}
+
+func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags, keep bool) (err error) {
+	if err := checkRef(ref); err != nil {
+		return err
+	}
+	d, err := p.delivery(deliver)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	s, err := p.runningOrHome(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	j, err := s.Job(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if err := d.begin(j.Job); err != nil {
+		return err
+	}
+	if err := s.Results(ctx, j.Job, api.ResultsOptions{Keep: keep}, d.take); err != nil {
+		return err
+	}
+	return d.finish(j)
+}

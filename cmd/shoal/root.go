@@ -1,0 +1,301 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+// program is one run of the command: its streams, its global flags, and how it gets a node.
+type program struct {
+	stdin  io.Reader
+	stdout io.Writer // beside the live line
+	tty    bool      // stdout is a terminal
+	ui     *ui
+	open   nodeOpener
+
+	homeFlag       string
+	output         string
+	quiet, verbose bool
+}
+
+func newProgram(stdin io.Reader, stdout, stderr io.Writer, open nodeOpener) *program {
+	s := newScreen(stderr)
+	return &program{stdin: stdin, stdout: s.beside(stdout), tty: isTerminal(stdout), ui: &ui{screen: s}, open: open}
+}
+
+// run runs one command and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	p.ui.screen.Live("")
+	if err == nil {
+		return 0
+	}
+	if !interrupted(err) {
+		p.ui.failure(err)
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	if interrupted(err) {
+		return api.CodeInterrupted
+	}
+	return api.AsError(err).Code
+}
+
+// usage is a wrong call.
+func usage(hint, format string, args ...any) *api.Error {
+	return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// The groups of commands in the help.
+const (
+	groupSubmit = "submit"
+	groupGive   = "give"
+	groupLook   = "look"
+	groupMore   = "more"
+)
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "shoal",
+		Short: "A compute grid without a coordinator: anyone submits, anyone lends idle cores.",
+		Example: `  seq 1 1000 | shoal run prog.wasm --lines -     1,000 inputs, answers in order
+  shoal submit count.wasm texts/*.txt            leave a job with the grid
+  shoal donate                                   lend this machine's cores
+  shoal status                                   how it is going`,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              p.noCommand,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: p.checkGlobals,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.homeFlag, "home", "", "`DIR` of the node's key, jobs and data (or SHOAL_HOME)")
+	flags.StringVar(&p.output, "output", formatTable, "`FORMAT`: table, json or jsonl")
+	flags.BoolVarP(&p.quiet, "quiet", "q", false, "say nothing but errors")
+	flags.BoolVarP(&p.verbose, "verbose", "v", false, "say what the node does")
+	root.AddGroup(
+		&cobra.Group{ID: groupSubmit, Title: "Submit work:"}, &cobra.Group{ID: groupGive, Title: "Give time:"},
+		&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupMore, Title: "More:"})
+	for _, add := range []struct {
+		group    string
+		commands []*cobra.Command
+	}{
+		{groupSubmit, []*cobra.Command{p.runCommand(), p.submitCommand(), p.watchCommand(), p.resultsCommand(), p.waitCommand(), p.cancelCommand()}},
+		{groupGive, []*cobra.Command{p.donateCommand(), p.upCommand(), p.pauseCommand(), p.resumeCommand(), p.finishCommand()}},
+		{groupLook, []*cobra.Command{p.statusCommand(), p.peersCommand(), p.idCommand(), p.checkCommand()}},
+		{groupMore, []*cobra.Command{p.demoCommand(), p.versionCommand(), p.completionCommand()}},
+	} {
+		for _, c := range add.commands {
+			c.GroupID = add.group
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommand(helpCommand(root))
+	root.SetHelpCommandGroupID(groupMore)
+	root.AddCommand(exitCodesTopic())
+	root.SetHelpTemplate(helpTemplate)
+	root.SetFlagErrorFunc(flagError)
+	root.SetOut(p.stdout)
+	root.SetErr(lineWriter{p.ui.screen})
+	return root
+}
+
+// The forms of output.
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+	formatJSONL = "jsonl"
+)
+
+func (p *program) checkGlobals(*cobra.Command, []string) error {
+	if !slices.Contains([]string{formatTable, formatJSON, formatJSONL}, p.output) {
+		return usage("use --output table, json or jsonl", "--output %q: no such format", p.output)
+	}
+	p.ui.quiet = p.quiet
+	return nil
+}
+
+// log is where parts of a node log: to the person, as much as was asked for.
+func (p *program) log() *slog.Logger {
+	level := slog.LevelWarn
+	switch {
+	case p.verbose:
+		level = slog.LevelDebug
+	case p.quiet:
+		level = slog.LevelError
+	}
+	return p.ui.screen.logger(level)
+}
+
+// print writes v as a document where one was asked for, and otherwise what table prints.
+func (p *program) print(v any, table func(io.Writer)) error {
+	if p.output == formatTable {
+		var text strings.Builder
+		table(&text)
+		_, err := io.WriteString(p.stdout, text.String())
+		return err
+	}
+	enc := json.NewEncoder(p.stdout)
+	enc.SetEscapeHTML(false)
+	if p.output == formatJSON {
+		enc.SetIndent("", "  ")
+	}
+	return enc.Encode(v)
+}
+
+// noCommand is shoal alone, or with a word that is no command.
+func (p *program) noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	var help strings.Builder
+	cmd.SetOut(&help)
+	if err := cmd.Help(); err != nil {
+		return err
+	}
+	p.ui.screen.Line(help.String())
+	return usage("shoal COMMAND --help says more about one", "no command given")
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2
+	hint := "shoal --help lists the commands"
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean: shoal " + near[0]
+	}
+	return usage(hint, "no command %q", name)
+}
+
+// flagError turns what pflag says into a wrong call with a hint.
+func flagError(cmd *cobra.Command, err error) error {
+	if args := cmd.Flags().Args(); cmd.Parent() == nil && len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	help := cmd.CommandPath() + " --help lists the flags"
+	var unknown *pflag.NotExistError
+	var valueless *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return usage(help, "no flag -%s", unknown.GetSpecifiedName())
+	case errors.As(err, &unknown):
+		if near := nearFlag(cmd, unknown.GetSpecifiedName()); near != "" {
+			help = "did you mean: --" + near
+		}
+		return usage(help, "no flag --%s", unknown.GetSpecifiedName())
+	case errors.As(err, &valueless):
+		f := valueless.GetFlag()
+		return usage(flagWords(f), "--%s needs a value", f.Name)
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		return usage(flagWords(f), "--%s %q: %s", f.Name, invalid.GetValue(), plainCause(f, invalid.Unwrap()))
+	}
+	return usage(help, "%v", err)
+}
+
+// flagWords is what a flag means, as in the help.
+func flagWords(f *pflag.Flag) string {
+	value, meaning := pflag.UnquoteUsage(f)
+	return fmt.Sprintf("--%s %s: %s", f.Name, value, meaning)
+}
+
+// plainCause says what is wrong with a flag's value without naming a parser.
+func plainCause(f *pflag.Flag, err error) string {
+	switch f.Value.Type() {
+	case "int", "int64":
+		return "not a whole number"
+	case "uint64":
+		return "not a whole number from 0"
+	case "bool":
+		return "true or false"
+	}
+	return err.Error()
+}
+
+// nearFlag is the flag of a command with the name most like the given one, or "".
+func nearFlag(cmd *cobra.Command, name string) string {
+	best, least := "", 3
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		d := distance(f.Name, name)
+		if len(name) >= 3 && strings.HasPrefix(f.Name, name) {
+			d = 1
+		}
+		if d < least {
+			best, least = f.Name, d
+		}
+	})
+	return best
+}
+
+// distance is the number of letters to insert, delete or replace that makes b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// exactArgs asks for arguments by name.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		see := "usage: " + cmd.UseLine()
+		switch {
+		case len(args) < len(names):
+			return usage(see, "%s needs %s", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
+		case len(args) > len(names):
+			return usage(see, "%s: one argument too many: %q", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// optionalArg takes one argument or none.
+func optionalArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		return exactArgs([]string{name}[:min(len(args), 1)]...)(cmd, args)
+	}
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "help on a command, or on: exit-codes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if len(args) > 0 && (err != nil || cmd == root || len(rest) > 0) {
+				return unknownCommand(root, cmp.Or(strings.Join(rest, " "), args[0]))
+			}
+			return cmd.Help()
+		},
+	}
+}

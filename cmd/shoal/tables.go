@@ -1,0 +1,193 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+// progressLine is how far a job is, in one line.
+func progressLine(j *api.Job) string {
+	parts := []string{fmt.Sprintf("%d/%d inputs", j.Inputs.Done, j.Inputs.Total)}
+	if j.Inputs.Failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", j.Inputs.Failed))
+	}
+	if j.Donors > 0 {
+		parts = append(parts, count(int64(j.Donors), "donor"))
+	}
+	if j.Final {
+		return strings.Join(append(parts, j.State), " · ")
+	}
+	if j.RatePerSecond > 0 {
+		parts = append(parts, rate(j.RatePerSecond))
+	}
+	if j.ETASeconds != nil {
+		parts = append(parts, "about "+span(time.Duration(*j.ETASeconds)*time.Second)+" left")
+	}
+	if j.Waits != "" {
+		parts = append(parts, oneLine(j.Waits))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func rate(perSecond float64) string {
+	switch {
+	case perSecond >= 10:
+		return fmt.Sprintf("%.0f/s", perSecond)
+	case perSecond >= 1:
+		return fmt.Sprintf("%.1f/s", perSecond)
+	case perSecond*60 >= 1:
+		return fmt.Sprintf("%.1f/min", perSecond*60)
+	}
+	return fmt.Sprintf("%.1f/h", perSecond*3600)
+}
+
+const barWidth = 20
+
+// bar draws the share of inputs that are done.
+func bar(j *api.Job) string {
+	done := 0
+	if j.Inputs.Total > 0 {
+		done = int(barWidth * j.Inputs.Done / j.Inputs.Total)
+	}
+	return "[" + strings.Repeat("#", done) + strings.Repeat(".", barWidth-done) + "]"
+}
+
+// statusTable is a node at a glance.
+func statusTable(w io.Writer, s *api.Status) {
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	row("node", "%s · up %s · shoal %s · engine %s", shortPeer(s.Node.Peer), span(time.Duration(s.Node.UptimeSeconds)*time.Second), s.Node.Version, s.Node.Engine)
+	reach := "not reachable from outside"
+	if s.Grid.Reachable && len(s.Grid.Addrs) > 0 {
+		reach = "reachable on " + where(s.Grid.Addrs)
+	}
+	row("grid", "%s · %s", count(int64(s.Grid.Peers), "peer"), reach)
+	d := s.Donating
+	state := d.State
+	if d.State == api.DonatingOn && len(s.Working) > 0 {
+		state = working(s.Working)
+	} else if d.Why != "" {
+		state += ": " + oneLine(d.Why)
+	}
+	if d.State != api.DonatingOff {
+		if d.Until != nil {
+			state += ", until " + d.Until.Local().Format("15:04")
+		}
+		state += fmt.Sprintf(" · %d of %s, %s, %s disk", d.Cores, count(int64(d.TotalCores), "core"), size(d.Memory), size(d.Disk))
+	}
+	row("donating", "%s", state)
+	if t := s.Today; t.Units > 0 {
+		row("today", "%s CPU for %s · %s, %d accepted, %d waiting for a partner", span(time.Duration(t.CPUSeconds*float64(time.Second))),
+			count(int64(t.Submitters), "submitter"), count(t.Units, "unit"), t.Accepted, t.Waiting)
+	}
+	if len(s.Jobs) == 0 {
+		return
+	}
+	var jobs strings.Builder
+	jobTable(&jobs, s.Jobs)
+	label := "jobs"
+	for line := range strings.Lines(jobs.String()) {
+		fmt.Fprintf(w, "%-9s %s", label, line)
+		label = ""
+	}
+}
+
+func jobTable(w io.Writer, jobs []api.Job) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for i := range jobs {
+		j := &jobs[i]
+		fmt.Fprintf(tab, "%s\t%s\t%s\n", short(j.Job), oneLine(cmp.Or(j.Name, "-")), progressLine(j))
+	}
+	tab.Flush() // into memory
+}
+
+// jobDetail is one job in full.
+func jobDetail(w io.Writer, j *api.Job) {
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	row("job", "%s  %s", j.Job, oneLine(j.Name))
+	row("state", "%s%s", j.State, map[bool]string{true: ", final"}[j.Final])
+	row("inputs", "%s", progressLine(j))
+	row("units", "%s", unitWords(j.Units))
+	who := shortPeer(j.Submitter)
+	if j.Own {
+		who = "this node"
+	}
+	row("from", "%s · %s · %s each · %s", who, ago(j.Created), count(int64(j.Votes), "vote"), j.Level)
+	row("work", "%s by %s", count(j.Executions, "execution"), count(int64(j.Donors), "donor"))
+	switch {
+	case j.Local:
+		row("held", "here alone, as --local asks")
+	case j.Final:
+	default:
+		row("held", "%s", custody(j.Held, j.Keepers, j.Keepers > 0 && j.Held >= j.Keepers))
+	}
+}
+
+func unitWords(u api.Units) string {
+	parts := []string{fmt.Sprintf("%d of %d agreed", u.Agreed, u.Total)}
+	for _, p := range []struct {
+		n    int64
+		word string
+	}{{u.Failed, "failed"}, {u.Running, "running"}, {u.Sealed, "sealed"}, {u.Open, "open"}, {u.Stuck, "stuck"}, {u.Disputed, "disputed"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return span(max(0, time.Since(t))) + " ago"
+}
+
+func peerTable(w io.Writer, peers []api.Peer) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range peers {
+		latency := "-"
+		if p.LatencyMS > 0 {
+			latency = fmt.Sprintf("%.1f ms", p.LatencyMS)
+		}
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\n", p.Peer, printable(p.Addr), cmp.Or(strings.Join(p.Roles, ","), "-"), latency, oneLine(p.Agent))
+	}
+	tab.Flush() // into memory
+}
+
+func checkTable(w io.Writer, name string, d *checkDocument) {
+	if !d.Accepted {
+		return // the error says why
+	}
+	fmt.Fprintf(w, "%s: the grid takes it\n", name)
+	if d.Finished {
+		fmt.Fprintf(w, "ran twice, one answer: %s of output, %s of memory\n", size(d.OutputBytes), size(d.PeakMemory))
+		fmt.Fprintf(w, "tuple %s\n", d.Tuple)
+	}
+	fmt.Fprintln(w, "it sees a fixed clock, random numbers from --seed, and no network")
+}
+
+// demoSummary is what a demo has shown.
+func (p *program) demoSummary(j *api.Job, found []int, killed []string, took time.Duration) {
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(p.stdout, "%-11s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	row("inputs", "%s in %s, %s", count(j.Inputs.Total, "number"), count(j.Units.Total, "unit"), j.State)
+	row("donors", "%d", j.Donors)
+	row("executions", "%d, %.2f a unit", j.Executions, float64(j.Executions)/float64(max(j.Units.Total, 1)))
+	row("killed", "%s", cmp.Or(strings.Join(killed, ", "), "nobody"))
+	if j.Units.Agreed == j.Units.Total && j.Votes == 2 {
+		row("checked", "every answer agreed by 2 donors")
+	}
+	row("primes", "2^p-1 is prime for p = %s", strings.Trim(fmt.Sprint(found), "[]"))
+	row("took", "%s", span(took))
+}

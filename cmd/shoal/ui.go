@@ -1,0 +1,385 @@
+package main
+
+// Every word that shoal says to a person is here, so that it is said in one voice:
+//
+//   - lower case, no full stop, one line for one thing; parts are separated by " · "
+//   - an error is two lines, "error: what and where" and "hint: one thing to try"
+//   - after something was done, the next command, ready to paste
+//   - sizes like 4 GiB, spans like "2 h 5 min"; no time left before there is evidence for it
+//   - DHT, CID, multiaddr, shard and quorum are words for the log, not for people
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+// ui says things on stderr.
+type ui struct {
+	screen *screen
+	quiet  bool
+}
+
+// say prints a line unless the person wants silence.
+func (u *ui) say(format string, args ...any) {
+	if !u.quiet {
+		u.screen.Line(fmt.Sprintf(format, args...))
+	}
+}
+
+// live shows what goes on right now.
+func (u *ui) live(text string) {
+	if !u.quiet {
+		u.screen.Live(text)
+	}
+}
+
+// failure prints why a command failed.
+func (u *ui) failure(err error) {
+	e := api.AsError(err)
+	hint := e.Hint
+	if hint == "" {
+		hint = hintFor(e.Code)
+	}
+	u.screen.Line(u.screen.style(red, "error:") + " " + oneLine(e.Message))
+	u.screen.Line(u.screen.style(bold, "hint:") + "  " + oneLine(hint))
+}
+
+func hintFor(code int) string {
+	switch code {
+	case api.CodeUsage:
+		return "shoal help lists the commands"
+	case api.CodeNoNode:
+		return "start one with: shoal donate, or: shoal up"
+	case api.CodeNotFound:
+		return "shoal status lists the jobs known here"
+	case api.CodeFailed:
+		return "shoal results JOB --output jsonl says which and why"
+	case api.CodeTimeout:
+		return "the job goes on; shoal watch JOB shows it"
+	case api.CodeRefused:
+		return "shoal check PROGRAM says what the grid takes"
+	}
+	return "the same command with -v says more"
+}
+
+func oneLine(text string) string {
+	return strings.Join(strings.Fields(printable(text)), " ")
+}
+
+// submitted says how safe it is to leave a job alone, and how to come back to it.
+func (u *ui) submitted(s *api.Submitted) {
+	u.attached(s)
+	u.say("%s in %s, %s each · %s", count(s.Inputs, "input"), count(s.Units, "unit"), count(int64(s.Votes), "vote"), custody(s.Held, s.Wanted, s.Safe))
+	if s.Message != "" {
+		u.say("%s", oneLine(s.Message))
+	}
+	u.say("watch: shoal watch %s     answers: shoal results %s -d out", short(s.Job), short(s.Job))
+}
+
+// attached says that a job is not a new one.
+func (u *ui) attached(s *api.Submitted) {
+	if s.Attached {
+		u.say("the same job was submitted before: going on with %s (--new makes another)", short(s.Job))
+	}
+}
+
+func custody(held, wanted int, safe bool) string {
+	switch {
+	case safe:
+		return fmt.Sprintf("%d of %d keepers hold it: safe to disconnect", held, wanted)
+	case held == 0:
+		return "no other node holds it yet: it waits here, and goes out while a node runs in this home"
+	case held < wanted:
+		return fmt.Sprintf("held by %d of %d, still copying", held, wanted)
+	}
+	return fmt.Sprintf("%d of %d keepers hold it", held, wanted)
+}
+
+// dryRun says what would have been submitted.
+func (u *ui) dryRun(s *api.Submitted) {
+	u.say("would submit %s in %s, %s each; nothing was sent", count(s.Inputs, "input"), count(s.Units, "unit"), count(int64(s.Votes), "vote"))
+	if s.Message != "" {
+		u.say("%s", oneLine(s.Message))
+	}
+}
+
+// offered says who else works on a job from now on.
+func (u *ui) offered(donors []api.Peer) {
+	u.say("also using %s%s; they see program and inputs; --local keeps it here", count(int64(len(donors)), "donor"), whereabouts(donors))
+}
+
+// whereabouts says how near all the peers are.
+func whereabouts(peers []api.Peer) string {
+	where := " on this machine"
+	for _, p := range peers {
+		parts := strings.SplitN(p.Addr, "/", 4) // "", "ip4", the address, the rest
+		if len(parts) < 4 {
+			return ""
+		}
+		ip, err := netip.ParseAddr(parts[2])
+		switch {
+		case err != nil || !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast():
+			return ""
+		case !ip.IsLoopback():
+			where = " on this LAN"
+		}
+	}
+	return where
+}
+
+// detached says, after Ctrl-C, what becomes of the job and how to come back.
+func (u *ui) detached(id string, j *api.Job, ownNode bool) {
+	goesOn := !ownNode || j != nil && !j.Local && j.Keepers > 0 && j.Held >= j.Keepers
+	if goesOn {
+		u.say("detached: the job goes on; come back with: shoal watch %s     answers: shoal results %s", short(id), short(id))
+		return
+	}
+	u.say("stopped: what is done is kept; the same command goes on from there (job %s)", short(id))
+}
+
+// interruptedBeforeSubmit says that nothing came of a command.
+func (u *ui) interruptedBeforeSubmit() { u.say("interrupted: nothing was submitted") }
+
+// failedInput reports one input that has no answer.
+func (u *ui) failedInput(r api.Result) {
+	told := ""
+	if r.ToldBy != "" {
+		told = ", as told by " + shortPeer(r.ToldBy)
+	}
+	u.screen.Line(u.screen.style(red, "failed:") + " " + oneLine(inputName(r)) + ": " + failureWords(r) + told)
+	lines := strings.Split(strings.TrimRight(printable(r.Stderr), "\n"), "\n")
+	for _, line := range lines[max(0, len(lines)-maxStderrLines):] {
+		if line != "" {
+			u.screen.Line("  | " + line)
+		}
+	}
+}
+
+// maxStderrLines is how much of a failed input's stderr is shown.
+const maxStderrLines = 5
+
+func inputName(r api.Result) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return fmt.Sprintf("input %d", r.N)
+}
+
+// failureWords is why an input has no answer.
+func failureWords(r api.Result) string {
+	switch {
+	case r.Reason != "":
+		return oneLine(r.Reason)
+	case r.Outcome == "exit":
+		return fmt.Sprintf("exit code %d", r.Exit)
+	case r.Outcome == api.OutcomeStuck:
+		return "three donors gave up on it"
+	case r.Outcome == api.OutcomeDisputed:
+		return "donors disagree, no answer has the votes"
+	}
+	return r.Outcome
+}
+
+// lastLine is the last thing a program said on stderr, as the end of a message.
+func lastLine(stderr []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(stderr)), "\n")
+	if last := oneLine(lines[len(lines)-1]); last != "" {
+		return " (" + last + ")"
+	}
+	return ""
+}
+
+// someFailed ends a delivery that left inputs out.
+func someFailed(failed int64, id string) *api.Error {
+	return &api.Error{Code: api.CodeFailed, Message: count(failed, "input") + " failed", Hint: "shoal results " + short(id) + " --output jsonl says which and why"}
+}
+
+// stillOpen ends a delivery of a job that is not done.
+func stillOpen(j *api.Job) *api.Error {
+	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("%d of %s are still open", j.Inputs.Total-j.Inputs.Done, count(j.Inputs.Total, "input")),
+		Hint: "shoal watch " + short(j.Job) + " shows how far it is; then ask again"}
+}
+
+// ending is the error that a job's end means to the one who waited for it, or nil.
+func ending(j *api.Job) error {
+	switch {
+	case j.State == api.JobCancelled || j.State == api.JobExpired:
+		return &api.Error{Code: api.CodeUnexpected, Message: fmt.Sprintf("job %s was %s", short(j.Job), map[string]string{api.JobCancelled: "cancelled", api.JobExpired: "not done when it expired"}[j.State]),
+			Hint: "shoal results " + short(j.Job) + " gives what was done"}
+	case j.Inputs.Failed > 0:
+		return someFailed(j.Inputs.Failed, j.Job)
+	case j.State == api.JobFailed:
+		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("job %s: %s stuck, %d disputed", short(j.Job), count(j.Units.Stuck, "unit"), j.Units.Disputed),
+			Hint: "shoal results " + short(j.Job) + " --output jsonl says which and why"}
+	}
+	return nil
+}
+
+// finished is the last line about a job that one has watched on a terminal; in a script
+// the exit code says it.
+func (u *ui) finished(j *api.Job) {
+	if j.State == api.JobDone && u.screen.tty {
+		u.say("done: %s · %s · %s", count(j.Inputs.Total, "input"), count(int64(j.Donors), "donor"), count(j.Executions, "execution"))
+	}
+}
+
+// interruptedSubmit says where a submission stands.
+func (u *ui) interruptedSubmit() {
+	u.say("interrupted: the same command goes on from here, and so does a node in this home")
+}
+
+// timedOut is why a wait ended before its job.
+func timedOut(ref string, limit time.Duration) *api.Error {
+	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("job %s goes on after %s", ref, span(limit)), Hint: "shoal watch " + ref + " shows how far it is"}
+}
+
+// cancelled confirms a cancel.
+func (u *ui) cancelled(ref string) {
+	u.say("cancelled: nothing of %s is started any more; answers so far: shoal results %s", ref, ref)
+}
+
+// lends states what a donor gives, before its first unit.
+func (u *ui) lends(s *api.Status) {
+	d := s.Donating
+	u.say("lending %d of %s, %s of memory, %s of disk", d.Cores, count(int64(d.TotalCores), "core"), size(d.Memory), size(d.Disk))
+	u.say("programs of others run locked in: they get no files and no network of this machine")
+	u.say("stop: Ctrl-C     pause: shoal pause 1h     what it did: shoal status")
+}
+
+// listens says where a node is and how others come to it.
+func (u *ui) listens(s *api.Status) {
+	reach := "others can reach it"
+	if !s.Grid.Reachable {
+		reach = "others cannot reach it: it dials out, works and submits, but keeps nothing for them"
+	}
+	if len(s.Grid.Addrs) == 0 {
+		u.say("node %s has no address yet · %s", shortPeer(s.Node.Peer), reach)
+		return
+	}
+	u.say("node %s listens on %s · %s", shortPeer(s.Node.Peer), where(s.Grid.Addrs), reach)
+	u.say("a friend joins with: shoal donate --bootstrap %s", s.Grid.Addrs[0])
+}
+
+// doing says what a node does now.
+func (u *ui) doing(text string) { u.say("%s · %s", time.Now().Format("15:04:05"), text) }
+
+// doingNow is what a node does for others, or why it does nothing.
+func doingNow(s *api.Status) string {
+	if len(s.Working) > 0 {
+		return working(s.Working)
+	}
+	return waiting(s)
+}
+
+// waiting is why a node does nothing.
+func waiting(s *api.Status) string {
+	why := cmp.Or(oneLine(s.Donating.Why), "nothing to do")
+	switch s.Donating.State {
+	case api.DonatingOff:
+		return "keeping and relaying for " + count(int64(s.Grid.Peers), "peer")
+	case api.DonatingOn:
+		return "waiting: " + why + " · " + count(int64(s.Grid.Peers), "peer")
+	}
+	return s.Donating.State + ": " + why
+}
+
+func working(all []api.Work) string {
+	var parts []string
+	for _, w := range all {
+		parts = append(parts, fmt.Sprintf("%s for %s", oneLine(cmp.Or(w.Name, short(w.Job))), shortPeer(w.Submitter)))
+	}
+	return "working on " + strings.Join(parts, ", ")
+}
+
+// leaving says that Ctrl-C was heard.
+func (u *ui) leaving(donor bool) {
+	if donor {
+		u.say("giving back what was begun, then ending; Ctrl-C again ends at once")
+		return
+	}
+	u.say("ending; Ctrl-C again ends at once")
+}
+
+// paused, resumed and finishing confirm what a donor wished.
+func (u *ui) paused(d time.Duration) {
+	if d == 0 {
+		u.say("paused until: shoal resume")
+		return
+	}
+	u.say("paused for %s, or until: shoal resume", span(d))
+}
+
+func (u *ui) resumed() { u.say("donating again; pause: shoal pause 1h") }
+
+func (u *ui) finishing() {
+	u.say("taking nothing new; donating ends with what is running: shoal status")
+}
+
+// short is a job id as people see it.
+func short(id string) string { return id[:min(len(id), 8)] }
+
+// shortPeer is a peer ID as people see it.
+func shortPeer(id string) string {
+	if len(id) < 12 {
+		return id
+	}
+	return id[:4] + "…" + id[len(id)-4:]
+}
+
+// where is each place of some addresses once, as host:port.
+func where(addrs []string) string {
+	var places []string
+	for _, a := range addrs {
+		parts := strings.Split(a, "/")
+		if len(parts) < 5 {
+			continue
+		}
+		place := parts[2] + ":" + parts[4]
+		if strings.Contains(parts[2], ":") {
+			place = "[" + parts[2] + "]:" + parts[4]
+		}
+		if len(places) == 0 || places[len(places)-1] != place {
+			places = append(places, place)
+		}
+	}
+	if len(places) > 2 {
+		places = append(places[:2], "…")
+	}
+	return strings.Join(places, ", ")
+}
+
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return humanize.Comma(n) + " " + thing + "s"
+}
+
+func size(bytes uint64) string { return strings.Replace(humanize.IBytes(bytes), ".0 ", " ", 1) }
+
+// span is a duration in its two largest units.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return pair(int(d.Hours()), "h", int(d.Minutes())%60, "min")
+	}
+	return pair(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
+}
+
+func pair(a int, unitA string, b int, unitB string) string {
+	if b == 0 {
+		return fmt.Sprintf("%d %s", a, unitA)
+	}
+	return fmt.Sprintf("%d %s %d %s", a, unitA, b, unitB)
+}
