@@ -16,10 +16,11 @@ import (
 //	}
 const ChildArg = "__guest"
 
-// The two kinds of child.
+// The kinds of child.
 const (
 	compileChild = "compile"
 	runChild     = "run"
+	probeChild   = "probe"
 )
 
 // setup is what a run child is told once.
@@ -35,7 +36,8 @@ type setup struct {
 
 // readiness is what a run child says when it has loaded the program.
 type readiness struct {
-	CPU time.Duration `json:"cpu"` // used so far
+	CPU   time.Duration `json:"cpu"` // used so far
+	Locks []Lock        `json:"locks"`
 }
 
 // failure is why a run child cannot run the program.
@@ -52,6 +54,8 @@ func ChildMain(args []string) int {
 		err = compileMain(os.Stdin, os.Stdout)
 	case len(args) == 1 && args[0] == runChild:
 		err = runMain()
+	case len(args) == 1 && args[0] == probeChild:
+		err = probeMain(os.Stdout)
 	default:
 		err = fmt.Errorf("%s is not for people: the sandbox starts itself with it", ChildArg)
 	}

@@ -14,13 +14,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/shoalgrid/shoal/wasm/admit"
-)
-
-// What a compilation may cost. A program beyond this is refused, and that is remembered.
-const (
-	compileCPU    = 30 * time.Second
-	compileMemory = 1 << 30
-	compileWall   = 5 * time.Minute // on a host so busy that it says nothing about the program
+	"github.com/shoalgrid/shoal/wasm/jail"
 )
 
 // compileRequest is what a compile child is told.
@@ -28,6 +22,7 @@ type compileRequest struct {
 	Program string `json:"program"` // path of the original module
 	Profile uint8  `json:"profile"`
 	Dir     string `json:"dir"` // folder to write into
+	Idle    bool   `json:"idle"`
 }
 
 // compileReply is what it answers.
@@ -54,10 +49,13 @@ func compileMain(in io.Reader, out io.Writer) error {
 }
 
 func compileFile(req compileRequest) error {
+	plan := compilePlan(req)
+	jail.Limit(plan) // what does not hold, the run child will tell
 	binary, err := os.ReadFile(req.Program)
 	if err != nil {
 		return fmt.Errorf("read the program: %w", err)
 	}
+	jail.Shut(plan)
 	cache, err := wazero.NewCompilationCacheWithDir(req.Dir)
 	if err != nil {
 		return fmt.Errorf("open the cache: %w", err)
@@ -107,7 +105,7 @@ func (s *Sandbox) build(ctx context.Context, key string, spec Spec) (entry, erro
 	}
 	defer os.RemoveAll(dir) // nothing is there any more when all went well
 	e := entry{Memory: summary.Memory}
-	err = s.compile(ctx, compileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir})
+	err = s.compile(ctx, compileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle})
 	var refused *Refused
 	if errors.As(err, &refused) {
 		e.Refused = refused.Reason

@@ -170,5 +170,9 @@ func (s *Sandbox) spawn(ctx context.Context, spec Spec, e entry) (*child, error)
 		}
 		return nil, err
 	}
+	if err := s.acceptable(c.locks); err != nil {
+		c.end()
+		return nil, err
+	}
 	return c, nil
 }

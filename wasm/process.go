@@ -28,6 +28,8 @@ type child struct {
 	crash  head          // its standard error; to be read after gone only
 	used   time.Duration // the child's CPU time up to its last word
 
+	locks []Lock
+
 	gone chan struct{} // closed when the process has ended
 	once sync.Once
 }
@@ -71,7 +73,7 @@ func (c *child) prepare(setup []byte) error {
 		if err := json.Unmarshal(payload, &ready); err != nil {
 			return fmt.Errorf("read that a guest is ready: %w", err)
 		}
-		c.used = ready.CPU
+		c.used, c.locks = ready.CPU, ready.Locks
 		return nil
 	case kindFailed:
 		var f failure

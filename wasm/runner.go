@@ -18,12 +18,14 @@ import (
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm/files"
+	"github.com/shoalgrid/shoal/wasm/jail"
 )
 
 // runner is the inside of a run child: a compiled program, and the parts of a guest's world
 // that are used again for the next guest.
 type runner struct {
 	link    *childLink
+	locks   []Lock
 	in      *bufio.Reader
 	inbox   []byte // memory of the input's frame
 	chunk   []byte // memory of a frame of stdin
@@ -55,7 +57,8 @@ func runMain() error {
 	if failed != nil {
 		return r.send(kindFailed, failed)
 	}
-	if err := r.send(kindReady, readiness{CPU: ownCPU()}); err != nil {
+	r.locks = append(r.locks, jail.Shut(jail.Plan{})...)
+	if err := r.send(kindReady, readiness{CPU: ownCPU(), Locks: r.locks}); err != nil {
 		return err
 	}
 	for {
@@ -98,6 +101,7 @@ func (r *runner) load() (*failure, error) {
 	if err := json.Unmarshal(payload, &s); err != nil {
 		return nil, fmt.Errorf("read the setup: %w", err)
 	}
+	r.locks = jail.Limit(runPlan(s))
 	binary, err := os.ReadFile(s.Program)
 	if err != nil {
 		return &failure{Reason: err.Error()}, nil

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/shoalgrid/shoal/wasm/files"
@@ -29,6 +30,8 @@ type Sandbox struct {
 	opts  Options
 	cache *cache
 	empty string // a folder with nothing in it: where children are
+
+	warnWeak sync.Once
 }
 
 // New prepares the cache folder.
