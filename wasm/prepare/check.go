@@ -30,7 +30,11 @@ type checker struct {
 	number uint32 // of the instruction in the body
 	depth  int    // the deepest operand stack so far
 	sets   int    // local.set and local.tee so far
-	nan    nanFlow
+	flow   *flow
+	params int // of the function
+
+	results place // of the function
+	own     place // of its first parameter
 
 	stores    int    // of floats that wait for a check
 	lastStore uint32 // the last of them
@@ -39,11 +43,15 @@ type checker struct {
 
 func checkBodies(m *module, o Options) []plan {
 	plans := make([]plan, len(m.bodies))
-	c := &checker{m: m, eager: o.NaN == Eager}
+	c := &checker{m: m, eager: o.NaN == Eager, flow: newFlow(m)}
 	for i, b := range m.bodies {
+		typ := m.funcType(uint32(m.importedFuncs + i))
 		c.plan = &plans[i]
-		c.checkBody(m.funcType(uint32(m.importedFuncs+i)), b)
+		c.own, c.params = c.flow.functions[i], len(typ.params)
+		c.results = c.own + place(c.params)
+		c.checkBody(typ, b)
 	}
+	c.flow.settle(m)
 	return plans
 }
 
@@ -53,7 +61,7 @@ func (c *checker) checkBody(typ funcType, b body) {
 	c.locals = readLocals(&c.reader, c.locals)
 	c.stack, c.frames = c.stack[:0], append(c.frames[:0], frame{op: opBlock, typ: funcType{results: typ.results}})
 	c.number, c.depth, c.sets, c.stores = 0, 0, 0, 0
-	c.nan.reset(c.locals, len(typ.params))
+	c.flow.enter(len(c.locals) - c.params)
 	for len(c.frames) > 0 {
 		c.next()
 		c.instruction()
@@ -63,7 +71,6 @@ func (c *checker) checkBody(typ funcType, b body) {
 	if !c.done() {
 		c.refuse("code after the end of the function")
 	}
-	c.nan.settle(&c.marks)
 	c.plan.frame = frameBytes(c)
 }
 
@@ -122,6 +129,28 @@ func (c *checker) pushTypes(t types) {
 	}
 }
 
+// popInto takes operands that go into places.
+func (c *checker) popInto(t types, first place) {
+	for i := len(t) - 1; i >= 0; i-- {
+		c.store(first+place(i), c.pop(valType(t[i])))
+	}
+}
+
+// pushFrom gives operands that come out of places.
+func (c *checker) pushFrom(t types, first place) {
+	for i := range len(t) {
+		c.push(c.load(first+place(i), valType(t[i])))
+	}
+}
+
+// place is that of a local.
+func (c *checker) place(local uint32) place {
+	if int(local) < c.params {
+		return c.own + local
+	}
+	return c.flow.locals + local - place(c.params)
+}
+
 func (c *checker) enter(op opcode, typ funcType) {
 	c.frames = append(c.frames, frame{op: op, typ: typ, height: len(c.stack)})
 	c.pushTypes(typ.params)
@@ -130,7 +159,11 @@ func (c *checker) enter(op opcode, typ funcType) {
 // leave closes the innermost frame and gives it back.
 func (c *checker) leave() frame {
 	f := *c.top()
-	c.popTypes(f.typ.results)
+	if len(c.frames) == 1 {
+		c.popInto(f.typ.results, c.results)
+	} else {
+		c.popTypes(f.typ.results)
+	}
 	if len(c.stack) != f.height {
 		c.refuseAt(c.at, "%d operands too many at the end of a block", len(c.stack)-f.height)
 	}
@@ -186,6 +219,17 @@ func (c *checker) instruction() {
 	}
 }
 
+// popLabel takes the operands of a branch.
+func (c *checker) popLabel(depth uint32) types {
+	t := c.label(depth)
+	if int(depth) == len(c.frames)-1 {
+		c.popInto(t, c.results)
+	} else {
+		c.popTypes(t)
+	}
+	return t
+}
+
 func (c *checker) control() {
 	switch c.op {
 	case opUnreachable:
@@ -215,67 +259,69 @@ func (c *checker) control() {
 			c.pushTypes(f.typ.results)
 		}
 	case opBr:
-		c.popTypes(c.label(c.a))
+		c.popLabel(c.a)
 		c.stop()
 	case opBrIf:
 		c.pop(i32)
-		t := c.label(c.a)
-		c.popTypes(t)
-		c.pushTypes(t)
+		c.pushTypes(c.popLabel(c.a))
 	case opBrTable:
 		c.branchTable()
 	case opReturn:
-		c.popTypes(c.label(uint32(len(c.frames) - 1)))
+		c.popLabel(uint32(len(c.frames) - 1))
 		c.stop()
 	}
 }
 
 func (c *checker) branchTable() {
 	c.pop(i32)
-	last := c.label(c.labels[len(c.labels)-1])
+	last := c.labels[len(c.labels)-1]
+	arity := len(c.label(last))
 	for _, depth := range c.labels {
 		t := c.label(depth)
-		if t == last {
-			continue // the check of the default will do
+		if len(t) != arity {
+			c.refuseAt(c.at, "branch table to labels of %d and %d operands", len(t), arity)
 		}
-		if len(t) != len(last) {
-			c.refuseAt(c.at, "branch table to labels of %d and %d operands", len(t), len(last))
+		if arity > 0 {
+			stack := c.stack
+			c.popLabel(depth)
+			c.stack = stack
 		}
-		c.probe(t)
 	}
-	c.popTypes(last)
+	c.popLabel(last)
 	c.stop()
 }
 
-// probe checks that the operands on top have the given types, and leaves them there.
-func (c *checker) probe(t types) {
-	stack := c.stack
-	for i := len(t) - 1; i >= 0; i-- {
-		c.pop(valType(t[i]))
+func (c *checker) call() {
+	if c.op == opCallIndirect {
+		c.callIndirect()
+		return
 	}
-	c.stack = stack
+	checkIndex(&c.reader, "function", c.a, len(c.m.funcs))
+	t := c.m.funcType(c.a)
+	if int(c.a) < c.m.importedFuncs {
+		c.popTypes(t.params)
+		for _, r := range []byte(t.results) {
+			c.push(value{typ: valType(r)}) // the host's bits are fixed
+		}
+		return
+	}
+	callee := c.a - uint32(c.m.importedFuncs)
+	c.calls = append(c.calls, callee)
+	c.popInto(t.params, c.flow.functions[callee])
+	c.pushFrom(t.results, c.flow.functions[callee]+place(len(t.params)))
 }
 
-func (c *checker) call() {
-	var t funcType
-	if c.op == opCall {
-		checkIndex(&c.reader, "function", c.a, len(c.m.funcs))
-		t = c.m.funcType(c.a)
-		if int(c.a) >= c.m.importedFuncs {
-			c.calls = append(c.calls, c.a-uint32(c.m.importedFuncs))
-		}
-	} else {
-		checkIndex(&c.reader, "type", c.a, len(c.m.types))
-		checkIndex(&c.reader, "table", c.b, len(c.m.tables))
-		if c.m.tables[c.b].elem != funcref {
-			c.refuseAt(c.at, "indirect call through a table of %s", c.m.tables[c.b].elem)
-		}
-		c.pop(i32)
-		t = c.m.types[c.a]
-		c.calls = append(c.calls, indirectCall|c.a)
+func (c *checker) callIndirect() {
+	checkIndex(&c.reader, "type", c.a, len(c.m.types))
+	checkIndex(&c.reader, "table", c.b, len(c.m.tables))
+	if c.m.tables[c.b].elem != funcref {
+		c.refuseAt(c.at, "indirect call through a table of %s", c.m.tables[c.b].elem)
 	}
-	c.popTypes(t.params)
-	c.pushTypes(t.results)
+	c.pop(i32)
+	t, same := c.m.types[c.a], c.m.sameType[c.a]
+	c.calls = append(c.calls, uint32(len(c.m.bodies)+same))
+	c.popInto(t.params, c.flow.types[same])
+	c.pushFrom(t.results, c.flow.types[same]+place(len(t.params)))
 }
 
 func (c *checker) parametric() {
@@ -303,26 +349,26 @@ func (c *checker) local() {
 	t := c.locals[checkIndex(&c.reader, "local", c.a, len(c.locals))]
 	switch c.op {
 	case opLocalGet:
-		c.push(c.load(c.a, t))
+		c.push(c.load(c.place(c.a), t))
 	case opLocalSet:
 		c.sets++
-		c.store(c.a, c.pop(t))
+		c.store(c.place(c.a), c.pop(t))
 	case opLocalTee:
 		c.sets++
-		c.push(c.store(c.a, c.pop(t)))
+		c.push(c.store(c.place(c.a), c.pop(t)))
 	}
 }
 
 func (c *checker) global() {
 	g := c.m.globals[checkIndex(&c.reader, "global", c.a, len(c.m.globals))]
 	if c.op == opGlobalGet {
-		c.push(c.unknown(g.typ))
+		c.push(c.load(c.flow.globals+c.a, g.typ))
 		return
 	}
 	if !g.mutable {
 		c.refuseAt(c.at, "global %d cannot be set", c.a)
 	}
-	c.hand(c.pop(g.typ))
+	c.store(c.flow.globals+c.a, c.pop(g.typ))
 }
 
 func (c *checker) reference() {

@@ -48,26 +48,10 @@ func newCallGraph(m *module, plans []plan) *callGraph {
 		plans: plans, members: make([][]uint32, len(m.types)), state: make([]visit, nodes),
 		need: make([]uint32, nodes), work: make([]uint64, nodes), charges: make([]uint32, len(m.types)),
 	}
-	first := make(map[string]int, len(m.types))
-	m.sameType = make([]int, len(m.types))
-	for t, typ := range m.types {
-		key := typ.params + ":" + typ.results
-		if _, known := first[key]; !known {
-			first[key] = t
-		}
-		m.sameType[t] = first[key]
-	}
 	for f, declared := range m.declared {
 		if declared && f >= m.importedFuncs {
 			t := m.sameType[m.funcs[f]]
 			g.members[t] = append(g.members[t], uint32(f-m.importedFuncs))
-		}
-	}
-	for i := range plans {
-		for j, callee := range plans[i].calls {
-			if callee&indirectCall != 0 {
-				plans[i].calls[j] = uint32(len(plans) + m.sameType[callee&^indirectCall])
-			}
 		}
 	}
 	return g

@@ -132,9 +132,10 @@ type module struct {
 	// declared holds the functions that code may take references to: the only ones an indirect call can reach.
 	declared []bool
 
-	// What the call graph finds for indirect calls: the first type equal to each, and the bytes of stack that a call
-	// through that one charges at the call site; 0 when the functions called charge for themselves.
-	sameType       []int
+	// sameType gives the first type equal to each; indirect calls are known by those.
+	sameType []int
+	// indirectCharge is what the call graph finds for each of them: the bytes of stack that a call charges where it
+	// stands; 0 when the functions called charge for themselves.
 	indirectCharge []uint32
 }
 

@@ -6,7 +6,7 @@ type bitsState uint8
 const (
 	fixed   bitsState = iota // the same on every engine (or no float at all)
 	made                     // chosen by the engine, in the instruction numbered value.by
-	ofLocal                  // those of the local value.by
+	carried                  // those that the place value.by holds
 	loose                    // perhaps chosen by an engine, somewhere
 	early                    // read from memory that may hold such bits until the check after the store value.by
 )
@@ -16,40 +16,8 @@ const (
 type value struct {
 	typ  valType
 	bits bitsState
-	by   uint32
-	lane shape // of a vector that was made
-}
-
-// nanFlow collects what is known of the scalar floats in locals, which is settled only at the end of the body.
-type nanFlow struct {
-	loose  []bool      // locals that may hold a NaN of free bits
-	copies [][2]uint32 // from local to local
-	wanted [][2]uint32 // instruction that shows the bits, if this local is loose
-}
-
-func (n *nanFlow) reset(locals []valType, params int) {
-	n.copies, n.wanted = n.copies[:0], n.wanted[:0]
-	n.loose = n.loose[:0]
-	for i := range locals {
-		n.loose = append(n.loose, i < params)
-	}
-}
-
-// settle spreads looseness along the copies and marks what shows it.
-func (n *nanFlow) settle(m *marks) {
-	for changed := true; changed; {
-		changed = false
-		for _, c := range n.copies {
-			if n.loose[c[0]] && !n.loose[c[1]] {
-				n.loose[c[1]], changed = true, true
-			}
-		}
-	}
-	for _, w := range n.wanted {
-		if n.loose[w[1]] {
-			m.add(w[0])
-		}
-	}
+	by   uint32 // instruction or place
+	lane shape  // of a vector that was made
 }
 
 func (t valType) scalarFloat() bool { return t == f32 || t == f64 }
@@ -57,7 +25,7 @@ func (t valType) scalarFloat() bool { return t == f32 || t == f64 }
 // lazy tells whether a value is made canonical late, where its bits show.
 func (c *checker) lazy(t valType) bool { return !c.eager && t.scalarFloat() }
 
-// unknown is a value that comes out of a block, a call or a global.
+// unknown is a value that comes out of a block.
 func (c *checker) unknown(t valType) value {
 	if c.lazy(t) {
 		return value{typ: t, bits: loose}
@@ -73,14 +41,14 @@ func (c *checker) show(v value) {
 		c.checks.add(v.by)
 	case !c.lazy(v.typ):
 		c.marks.add(v.by)
-	case v.bits == ofLocal:
-		c.nan.wanted = append(c.nan.wanted, [2]uint32{c.number, v.by})
+	case v.bits == carried:
+		c.flow.show(c.plan, c.number, v.by)
 	default:
 		c.marks.add(c.number)
 	}
 }
 
-// hand notes that v goes where it is lost from sight.
+// hand notes that v goes where it is lost from sight, such as into a block.
 func (c *checker) hand(v value) {
 	switch {
 	case v.bits == early:
@@ -90,24 +58,24 @@ func (c *checker) hand(v value) {
 	}
 }
 
-// load is the value of a local.
-func (c *checker) load(local uint32, t valType) value {
+// load is the value that a place holds.
+func (c *checker) load(p place, t valType) value {
 	if c.lazy(t) {
-		return value{typ: t, bits: ofLocal, by: local}
+		return value{typ: t, bits: carried, by: p}
 	}
 	return value{typ: t}
 }
 
-// store notes that v goes into a local, and gives what v is from then on.
-func (c *checker) store(local uint32, v value) value {
+// store notes that v goes into a place, and gives what v is from then on.
+func (c *checker) store(p place, v value) value {
 	c.hand(v)
 	switch {
 	case v.bits == early || !c.lazy(v.typ):
 		v.bits = fixed
-	case v.bits == ofLocal && v.by != local:
-		c.nan.copies = append(c.nan.copies, [2]uint32{v.by, local})
+	case v.bits == carried:
+		c.flow.copy(v.by, p)
 	case v.bits == made || v.bits == loose:
-		c.nan.loose[local] = true
+		c.flow.loose[p] = true
 	}
 	return v
 }

@@ -2,7 +2,7 @@ package prepare
 
 // plan is what the first pass learns about a function, and what the call graph decides for it.
 type plan struct {
-	calls      []uint32 // functions called, and indirect types (indirectCall + type), in order, repeated as called
+	calls      []uint32 // nodes of the call graph that it calls, as often as they stand in the code
 	cost       uint32   // instructions in the body that cost fuel
 	frame      uint32   // bytes of stack that one call of it may take, estimated from above
 	leavesBody bool     // a branch or return leaves from elsewhere than the last end
@@ -13,9 +13,6 @@ type plan struct {
 	charge uint32 // bytes of stack to charge at entry; 0 when its callers' charges cover it
 	test   bool   // fuel is tested at entry
 }
-
-// indirectCall in plan.calls marks the index of a type, not of a function.
-const indirectCall = 1 << 31
 
 // marks is a set of instructions of one function, by their number in the body.
 type marks []uint64

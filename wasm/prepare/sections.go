@@ -58,6 +58,7 @@ func readModule(original []byte) *module {
 			s.refuse("%d bytes left over", len(s.all)-s.pos)
 		}
 	}
+	m.sameType = sameTypes(m.types)
 	if len(m.funcs)-m.importedFuncs != len(m.bodies) {
 		r.refuse("%d functions declared, %d bodies", len(m.funcs)-m.importedFuncs, len(m.bodies))
 	}
@@ -65,6 +66,19 @@ func readModule(original []byte) *module {
 		r.refuse("%d data segments announced, %d found", m.dataCount, len(m.datas))
 	}
 	return m
+}
+
+// sameTypes gives, for each type, the first that is equal to it.
+func sameTypes(all []funcType) []int {
+	same := make([]int, len(all))
+	first := make(map[funcType]int, len(all))
+	for i, t := range all {
+		if _, known := first[t]; !known {
+			first[t] = i
+		}
+		same[i] = first[t]
+	}
+	return same
 }
 
 func (m *module) readSection(id byte, r *reader) {
