@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ipfs/boxo/exchange"
 	"github.com/ipfs/go-cid"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -27,14 +27,20 @@ const (
 	// maxHolders bounds the nodes that one fetch asks.
 	maxHolders = 16
 	// stalled is how long no block may come before a fetch gives up: a block takes that long
-	// at 140 kbit/s. watchEvery is how often a fetch looks after its connections.
-	stalled    = time.Minute
-	watchEvery = 5 * time.Second
+	// at 140 kbit/s.
+	stalled = time.Minute
+	// watchEvery is how often a fetch looks after its connections, patience how long no block
+	// may come before it asks anew; twice as long the next time.
+	watchEvery = time.Second
+	patience   = 10 * time.Second
 )
 
 // ErrStalled is returned by Fetch when no block has come for a minute: the holders that
 // can be reached do not have what is missing.
 var ErrStalled = errors.New("no block has come for a minute")
+
+// errAgain ends an attempt that another one may better.
+var errAgain = errors.New("ask anew")
 
 // Fetch gets a blob from its holders, several at once: first the list of its blocks, then
 // every block that have does not know. Each is verified, then given to put, one at a time and
@@ -44,26 +50,16 @@ func (h *Host) Fetch(ctx context.Context, b jobs.Blob, from []jobs.NodeID, have 
 	if b.Size > jobs.MaxBlob {
 		return fmt.Errorf("fetch %s: %d bytes: at most %d", b.Digest, b.Size, uint64(jobs.MaxBlob))
 	}
-	if b.Blocks() == 1 && have(b.Digest) {
-		return nil
+	f := &fetch{host: h, blob: b, have: have, put: put, sizes: make(map[jobs.Digest]int), last: time.Now()}
+	for patience := patience; ; patience *= 2 {
+		err := f.attempt(ctx, from, patience)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, errAgain) {
+			return fmt.Errorf("fetch %s: %w", b.Digest, err)
+		}
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	f := &fetch{host: h, blob: b, have: have, put: put, sizes: make(map[jobs.Digest]int)}
-	f.session = h.blobs.swap.NewSession(ctx)
-	f.holders = h.meet(ctx, from)
-	if len(f.holders) == 0 {
-		return fmt.Errorf("fetch %s: none of %d holders can be reached", b.Digest, len(from))
-	}
-	var watch sync.WaitGroup
-	watch.Go(func() { cancel(f.watch(ctx, from)) })
-	err := f.run(ctx)
-	cancel(nil)
-	watch.Wait()
-	if err != nil {
-		return fmt.Errorf("fetch %s: %w", b.Digest, err)
-	}
-	return nil
 }
 
 // meet connects with the holders, those that can be.
@@ -90,54 +86,97 @@ func (h *Host) meet(ctx context.Context, from []jobs.NodeID) []peer.ID {
 type fetch struct {
 	host    *Host
 	blob    jobs.Blob
-	holders []peer.ID
 	have    func(jobs.Digest) bool
-	session exchange.Fetcher
 	sizes   map[jobs.Digest]int // of the blocks; complete before blocks are fetched
-	came    atomic.Int64        // blocks so far
+	missing []jobs.Digest       // the blocks to fetch, once listed
+	listed  bool
 
-	mu  sync.Mutex // serialises put
-	put func(jobs.Digest, []byte) error
+	holders []peer.ID // of this attempt
+	session exchange.Fetcher
+
+	mu   sync.Mutex // guards what follows, and serialises put
+	put  func(jobs.Digest, []byte) error
+	came map[jobs.Digest]bool
+	last time.Time // when the last block came
 }
 
-// watch dials the holders again when all are gone, and gives up when nothing comes.
-func (f *fetch) watch(ctx context.Context, from []jobs.NodeID) error {
+// attempt fetches what is missing by one bitswap session. A session does not get over
+// everything: wants that were lost with a connection it may wait for until doomsday.
+func (f *fetch) attempt(ctx context.Context, from []jobs.NodeID, patience time.Duration) error {
+	if f.blob.Blocks() == 1 && f.have(f.blob.Digest) {
+		return nil
+	}
+	f.holders = f.host.meet(ctx, from)
+	if len(f.holders) == 0 {
+		return cmp.Or(ctx.Err(), fmt.Errorf("none of %d holders can be reached", len(from)))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f.session = f.host.blobs.swap.NewSession(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { cancel(f.watch(ctx, patience)) })
+	err := f.run(ctx)
+	cancel(nil)
+	watch.Wait()
+	return err
+}
+
+// watch ends an attempt when no block comes: for good after a minute, for another attempt when
+// patience is at its end or a holder's connection is not the one that was asked.
+func (f *fetch) watch(ctx context.Context, patience time.Duration) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	seen, since := f.came.Load(), time.Now()
+	asked, begin := f.connections(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			if n := f.came.Load(); n != seen {
-				seen, since = n, now
-			}
-			if now.Sub(since) >= stalled {
+			f.mu.Lock()
+			last := f.last
+			f.mu.Unlock()
+			switch quiet := now.Sub(last); {
+			case quiet >= stalled:
 				return ErrStalled
-			}
-			if !f.connected() && len(f.host.meet(ctx, from)) == 0 && ctx.Err() == nil {
-				return errors.New("the holders are gone")
+			case quiet >= patience && now.Sub(begin) >= patience:
+				return errAgain
+			case quiet >= watchEvery && !maps.Equal(asked, f.connections()):
+				return errAgain
 			}
 		}
 	}
 }
 
-func (f *fetch) connected() bool {
+// connections are the IDs of the connections with the holders.
+func (f *fetch) connections() map[string]bool {
+	ids := make(map[string]bool)
 	for _, p := range f.holders {
-		if f.host.host.Network().Connectedness(p) == network.Connected {
-			return true
+		for _, c := range f.host.host.Network().ConnsToPeer(p) {
+			ids[c.ID()] = true
 		}
 	}
-	return false
+	return ids
 }
 
 func (f *fetch) run(ctx context.Context) error {
-	list, err := f.list(ctx)
-	if err != nil {
-		return err
+	if !f.listed {
+		list, err := f.list(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f.plan(list); err != nil {
+			return err
+		}
 	}
-	var missing []jobs.Digest
+	f.mu.Lock()
+	f.missing = slices.DeleteFunc(f.missing, func(d jobs.Digest) bool { return f.came[d] })
+	clear(f.came)
+	f.mu.Unlock()
+	return f.blocks(ctx, f.missing)
+}
+
+// plan works out what is missing and how big each block must be.
+func (f *fetch) plan(list []jobs.Digest) error {
 	for i, d := range list {
 		size := int(min(jobs.BlockSize, f.blob.Size-uint64(i)*jobs.BlockSize))
 		known, twice := f.sizes[d]
@@ -145,11 +184,13 @@ func (f *fetch) run(ctx context.Context) error {
 		case twice && known != size:
 			return fmt.Errorf("%d bytes do not make these blocks", f.blob.Size)
 		case !twice && !f.have(d):
-			missing = append(missing, d)
+			f.missing = append(f.missing, d)
 		}
 		f.sizes[d] = size
 	}
-	return f.blocks(ctx, missing)
+	f.came = make(map[jobs.Digest]bool)
+	f.listed = true
+	return nil
 }
 
 // list returns the digests of the blob's blocks. The block that holds them is read where the
@@ -252,10 +293,16 @@ func (f *fetch) store(d jobs.Digest, data []byte) error {
 	if err := f.check(d, data); err != nil {
 		return err
 	}
-	f.came.Add(1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.put(d, data)
+	if err := f.put(d, data); err != nil {
+		return err
+	}
+	f.last = time.Now()
+	if f.listed {
+		f.came[d] = true
+	}
+	return nil
 }
 
 // check verifies a block. Bitswap computes names from the bytes it gets, so bytes of another
