@@ -74,5 +74,5 @@ func (w *world) fromBytes(raw []byte) (rs []*jobs.Record) {
 			}
 		}
 	}
-	return append(rs, w.play(reader(&raw), min(len(raw)/3, 24))...)
+	return append(rs, w.play(reader(&raw), min(len(raw)/3, 12))...)
 }

@@ -44,6 +44,9 @@ type Ledger struct {
 	contents map[jobs.Digest]content        // by tuples digest
 	wanted   map[jobs.Digest][]*jobs.Record // reveals whose contents are not known yet, by tuples digest
 	census   census
+
+	last  Summary   // as it was told last
+	quiet time.Time // until when it holds, if nothing changes the version
 }
 
 // unit is a work unit: its records, what they say, and who is at work on it.
@@ -275,20 +278,22 @@ func (l *Ledger) Attach(r *jobs.Record, ts []jobs.Tuple) error {
 	if !ok || !l.Has(r) {
 		return ErrForeign
 	}
-	if len(ts) != int(l.units[b.Unit].inputs) {
-		return fmt.Errorf("%d tuples for %d inputs", len(ts), l.units[b.Unit].inputs)
+	c, known := l.contents[b.Tuples]
+	if !known {
+		if jobs.TuplesDigest(ts) != b.Tuples {
+			return errors.New("payload has other tuples than were revealed")
+		}
+		c = content{ts, slices.ContainsFunc(ts, func(t jobs.Tuple) bool { return t.Outcome == jobs.GaveUp })}
 	}
-	if jobs.TuplesDigest(ts) != b.Tuples {
-		return errors.New("payload has other tuples than were revealed")
-	}
-	gaveUp := slices.ContainsFunc(ts, func(t jobs.Tuple) bool { return t.Outcome == jobs.GaveUp })
-	if gaveUp != b.GaveUp {
+	switch {
+	case len(c.tuples) != int(l.units[b.Unit].inputs):
+		return fmt.Errorf("%d tuples for %d inputs", len(c.tuples), l.units[b.Unit].inputs)
+	case c.gaveUp != b.GaveUp:
 		return errors.New("reveal misstates whether an input was given up")
-	}
-	if _, known := l.contents[b.Tuples]; known {
+	case known:
 		return nil
 	}
-	l.contents[b.Tuples] = content{ts, gaveUp}
+	l.contents[b.Tuples] = c
 	for _, r := range l.wanted[b.Tuples] {
 		l.units[r.Body.(*jobs.Reveal).Unit].fresh = false
 	}

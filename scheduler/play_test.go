@@ -167,6 +167,7 @@ func (w *world) invariants(l *Ledger, now time.Time) {
 	for i := range l.units {
 		l.units[i].fresh = false // what is remembered must be what would be found now
 	}
+	l.quiet = time.Time{}
 	again := l.Summary(now)
 	again.Version = sum.Version
 	if fmt.Sprint(sum) != fmt.Sprint(again) {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -61,11 +62,22 @@ func (l *Ledger) SetHeld(n int) {
 func (l *Ledger) Held(n int) bool { return l.judged(n).held }
 
 // Summary tells the shard at a glance. Executions and donors are those whose results are votes:
-// a stranger cannot inflate them.
+// a stranger cannot inflate them. A keeper tells it with every answer, mostly unchanged.
 func (l *Ledger) Summary(now time.Time) Summary {
-	s := Summary{Units: make([]byte, 0, 2*len(l.units))}
+	if l.last.Units == nil || l.last.Version != l.version || !now.Before(l.quiet) {
+		l.summarize(now)
+	}
+	s := l.last
+	s.Units, s.Donors = bytes.Clone(s.Units), slices.Clone(s.Donors)
+	return s
+}
+
+func (l *Ledger) summarize(now time.Time) {
+	s := Summary{Units: l.last.Units[:0]}
+	l.quiet = now.Add(lookAgain)
 	for n := range l.units {
 		u := l.look(now, n)
+		l.quiet = earlier(l.quiet, u.wake)
 		b := byte(u.state)
 		if u.held {
 			b |= HeldFlag
@@ -79,7 +91,7 @@ func (l *Ledger) Summary(now time.Time) Summary {
 	s.Donors = l.census.donors()
 	s.Closed, _ = l.Closed()
 	s.Version = l.version
-	return s
+	l.last = s
 }
 
 // census counts each donor's votes in the shard, as they come and go.
@@ -111,5 +123,5 @@ func (c *census) donors() []jobs.NodeID {
 		slices.SortFunc(c.names, compareNodes)
 		c.names = c.names[:min(len(c.names), MaxSummaryDonors)]
 	}
-	return slices.Clone(c.names)
+	return c.names
 }
