@@ -115,8 +115,10 @@ func (c *Config) readText(file string, text []byte) error {
 			line, _ := at.Position()
 			source = fmt.Sprintf("%s:%d", file, line)
 		}
-		return &Error{Source: source, Problem: "not TOML: " + strings.TrimPrefix(problem, "toml: "),
-			hint: `a line looks like: quota = "10 GiB"`}
+		return &Error{
+			Source: source, Problem: "not TOML: " + strings.TrimPrefix(problem, "toml: "),
+			hint: `a line looks like: quota = "10 GiB"`,
+		}
 	}
 	lines := lineOfKeys(text)
 	known := settings()

@@ -75,8 +75,10 @@ func read(file string) (ed25519.PrivateKey, error) {
 		return nil, &Error{file, err, "check the disk"}
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, &Error{file, fmt.Errorf("%w (mode %04o)", ErrOpenToOthers, info.Mode().Perm()),
-			"if nobody has copied it: chmod 600 " + file}
+		return nil, &Error{
+			file, fmt.Errorf("%w (mode %04o)", ErrOpenToOthers, info.Mode().Perm()),
+			"if nobody has copied it: chmod 600 " + file,
+		}
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
@@ -84,8 +86,10 @@ func read(file string) (ed25519.PrivateKey, error) {
 	}
 	key, err := parse(text)
 	if err != nil {
-		return nil, &Error{file, fmt.Errorf("%w: %w", ErrCorrupt, err),
-			"put a copy of it back, or move it away to go on as a new node"}
+		return nil, &Error{
+			file, fmt.Errorf("%w: %w", ErrCorrupt, err),
+			"put a copy of it back, or move it away to go on as a new node",
+		}
 	}
 	return key, nil
 }

@@ -115,7 +115,7 @@ func (b *Blobs) put(r io.Reader, max uint64) (jobs.Blob, error) {
 		switch {
 		case size > max:
 			return jobs.Blob{}, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, max)
-		case err == io.EOF:
+		case err == io.EOF: //nolint:errorlint // a reader's own error about an early end is no end
 			more = false
 		case err != nil:
 			return jobs.Blob{}, err

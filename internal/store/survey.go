@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -82,13 +83,20 @@ func (b *Blobs) adoptFiles() (adopted, removed int, err error) {
 	return adopted, removed, nil
 }
 
+// nameOf reads the digest that a file in a folder is named by, if the name is one of ours.
+func (b *Blobs) nameOf(folder string, f fs.DirEntry) (d jobs.Digest, part, ours bool) {
+	name, part := strings.CutSuffix(f.Name(), partialSuffix)
+	d, err := jobs.ParseDigest(name)
+	ours = err == nil && name == d.String() && f.Type().IsRegular() && b.folderOf(d) == folder
+	return d, part, ours
+}
+
 // adopt takes up one file (ok), finds it needs nothing (known), or removes it.
 func (b *Blobs) adopt(folder string, f fs.DirEntry) (ok, known bool, err error) {
-	name, path := f.Name(), filepath.Join(folder, f.Name())
-	part := filepath.Ext(name) == partialSuffix
-	d, err := jobs.ParseDigest(name[:len(name)-len(filepath.Ext(name))])
-	if err != nil || !f.Type().IsRegular() || !part && name != d.String() || b.folderOf(d) != folder {
-		return false, true, nil // not one of our names
+	path := filepath.Join(folder, f.Name())
+	d, part, ours := b.nameOf(folder, f)
+	if !ours {
+		return false, true, nil
 	}
 	e, found, err := b.entry(d)
 	if err != nil {

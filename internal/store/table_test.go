@@ -124,7 +124,7 @@ func TestScanLongerThanAPageAndWritingMeanwhile(t *testing.T) {
 		t.Fatalf("saw %d of %d, %v", seen, len(kvs), err)
 	}
 	stop := errors.New("stop")
-	if err := table.Scan(nil, func(_, _ []byte) error { return stop }); err != stop {
+	if err := table.Scan(nil, func(_, _ []byte) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v, want what f returned", err)
 	}
 	require(t, table.DeletePrefix(t.Context(), []byte("k")))

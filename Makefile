@@ -1,0 +1,85 @@
+# Everything a contributor runs. Nothing has to be installed but Go: tools are fetched at a
+# pinned version by "go run". "make" alone lists the targets.
+
+export CGO_ENABLED ?= 0
+
+GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+PLATFORMS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+PKG        ?= ./...
+FUZZTIME   ?= 30s
+SEEDS      ?= 1000
+BENCHTIME  ?= 1s
+
+.DEFAULT_GOAL := help
+
+##@ Build and try
+
+build: ## bin/shoal
+	go build -trimpath -o bin/ ./cmd/shoal
+
+demo: build ## a grid of five nodes on this machine, a real job, two kills
+	bin/shoal demo
+
+##@ Test
+
+test: build optional ## everything; PKG=./jobs/... for a part
+	@go test -json $(PKG) | go run ./internal/testsum
+
+check: lint test ## what must pass before a commit
+
+race: export CGO_ENABLED = 1
+race: ## the tests under the race detector, without the long ones
+	go test -race -short -shuffle=on $(PKG)
+
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for pkg in $$(go list $(PKG)); do \
+	    for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	        echo "$$pkg $$target"; \
+	        go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    done; \
+	done
+
+bench: ## every benchmark, as figures; none asserts a time
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $(PKG)
+
+sim: ## the simulated grid with SEEDS seeds
+	SHOAL_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./internal/sim
+
+test-arm64: ## the pure core and the sandbox on emulated arm64 (needs qemu-user)
+	@command -v qemu-aarch64 >/dev/null || { echo "qemu-aarch64 is missing: apt-get install qemu-user"; exit 1; }
+	GOARCH=arm64 go test -short -exec qemu-aarch64 ./jobs ./scheduler ./internal/store/... ./wasm/...
+
+cross: ## build for every platform
+	@set -e; for p in $(PLATFORMS); do \
+	    echo "$$p"; \
+	    GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o /dev/null ./cmd/shoal; \
+	    GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./...; \
+	done
+
+##@ Keep tidy
+
+lint: ## golangci-lint, as .golangci.yml says
+	go run $(GOLANGCI) run $(PKG)
+
+fmt: ## gofumpt and goimports
+	go run $(GOLANGCI) fmt
+
+tidy: ## go.mod and go.sum; fails if they were not tidy
+	go mod tidy
+	git diff --exit-code -- go.mod go.sum
+
+clean: ## what was built
+	rm -rf bin demo-out
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	    /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	    /^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The tests skip what they have no tool for; this says so beforehand.
+optional:
+	@for need in "clang-16:guests in C" "chromium:the web page" "qemu-aarch64:make test-arm64" "wazero:bench beside it" "parallel:bench beside it"; do \
+	    command -v "$${need%%:*}" >/dev/null || echo "optional: $${need%%:*} is not installed ($${need#*:} left out)"; \
+	done
+
+.PHONY: build demo test check race fuzz bench sim test-arm64 cross lint fmt tidy clean help optional

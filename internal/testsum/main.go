@@ -1,0 +1,158 @@
+// Testsum reads what "go test -json" prints and writes it for people: a line a package, the
+// output of what failed, every skipped test with its reason, and at last the line
+// "N passed, N failed, N skipped". It ends with 1 if anything failed.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	failed, err := summarize(os.Stdin, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testsum:", err)
+		os.Exit(2)
+	}
+	if failed {
+		os.Exit(1)
+	}
+}
+
+// event is one line of test2json (go doc test2json) or of go build -json.
+type event struct {
+	Action      string
+	Package     string
+	Test        string
+	Output      string
+	Elapsed     float64
+	FailedBuild string
+}
+
+// keep bounds the output remembered of one test: of more, the end is what counts.
+const keep = 256 << 10
+
+// summary is what was read so far. Output is remembered for tests that have not ended.
+type summary struct {
+	w                       io.Writer
+	output                  map[string][]string // by package and test
+	passed, failed, skipped int
+	skips                   []string
+	failures                map[string]int // by package
+}
+
+// summarize copies r, made readable, to w. Lines that are no events are copied as they are.
+func summarize(r io.Reader, w io.Writer) (failed bool, err error) {
+	s := &summary{w: w, output: map[string][]string{}, failures: map[string]int{}}
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			s.line(line)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return true, fmt.Errorf("read events: %w", err)
+		}
+	}
+	if len(s.skips) > 0 {
+		slices.Sort(s.skips)
+		fmt.Fprintf(w, "\nskipped:\n%s", strings.Join(s.skips, ""))
+	}
+	for key := range s.output {
+		if strings.HasSuffix(key, " ") { // a package that never ended
+			s.failed++
+			fmt.Fprintf(w, "\n%sdid not end\n", key)
+		}
+	}
+	_, err = fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
+	return s.failed > 0, err
+}
+
+func (s *summary) line(line string) {
+	var e event
+	if err := json.Unmarshal([]byte(line), &e); err != nil || e.Action == "" {
+		fmt.Fprint(s.w, line)
+		return
+	}
+	key := e.Package + " " + e.Test
+	switch e.Action {
+	case "start":
+		s.output[key] = nil
+	case "build-output":
+		fmt.Fprint(s.w, e.Output)
+	case "output":
+		s.remember(key, e.Output)
+	case "pass", "fail", "skip":
+		if e.Test == "" {
+			s.endPackage(e, key)
+		} else {
+			s.endTest(e, key)
+		}
+		delete(s.output, key)
+	}
+}
+
+func (s *summary) remember(key, text string) {
+	kept, size := append(s.output[key], text), 0
+	for i, line := range slices.Backward(kept) {
+		if size += len(line); size > keep {
+			kept = kept[i+1:]
+			break
+		}
+	}
+	s.output[key] = kept
+}
+
+func (s *summary) endTest(e event, key string) {
+	switch e.Action {
+	case "pass":
+		s.passed++
+	case "fail":
+		s.failed++
+		s.failures[e.Package]++
+		fmt.Fprintf(s.w, "%s", strings.Join(s.output[key], ""))
+	case "skip":
+		s.skipped++
+		s.skips = append(s.skips, fmt.Sprintf("  %s.%s: %s\n", e.Package, e.Test, reason(s.output[key])))
+	}
+}
+
+// reason is what a skipped test said, without file and line.
+func reason(output []string) string {
+	for _, line := range output {
+		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(text, "=== ") && !strings.HasPrefix(text, "--- ") {
+			if _, after, ok := strings.Cut(text, ".go:"); ok {
+				_, text, _ = strings.Cut(after, ": ")
+			}
+			return text
+		}
+	}
+	return "no reason given"
+}
+
+func (s *summary) endPackage(e event, key string) {
+	switch e.Action {
+	case "pass":
+		fmt.Fprintf(s.w, "ok    %s %.1fs\n", e.Package, e.Elapsed)
+	case "fail":
+		if s.failures[e.Package] == 0 { // something failed: it counts as one
+			s.failed++
+		}
+		why := ""
+		if e.FailedBuild != "" {
+			why = " [build failed]"
+		} else { // a panic, a race or a time-out belongs to no test
+			fmt.Fprintf(s.w, "%s", strings.Join(s.output[key], ""))
+		}
+		fmt.Fprintf(s.w, "FAIL  %s %.1fs%s\n", e.Package, e.Elapsed, why)
+	}
+}
