@@ -116,6 +116,9 @@ func Open(opts Options) (_ *Node, err error) {
 		donate: donation{on: opts.Donate},
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
+	if n.identity, err = identity.Open(opts.Home); err != nil {
+		return nil, err
+	}
 	if n.store, err = store.Open(opts.Home, store.Options{Quota: uint64(opts.Config.Quota), Logger: opts.Logger}); err != nil {
 		return nil, err
 	}
@@ -124,9 +127,6 @@ func Open(opts Options) (_ *Node, err error) {
 			n.store.Close()
 		}
 	}()
-	if n.identity, err = identity.Open(opts.Home); err != nil {
-		return nil, err
-	}
 	n.self = n.identity.ID()
 	return n, n.build()
 }
