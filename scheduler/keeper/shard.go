@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (s *shard) settle() {
 
 // owner is the name under which a shard's blobs are held.
 func owner(ref protocol.ShardRef) string {
-	return "keep/" + ref.Job.String() + "/" + string(binary.BigEndian.AppendUint32(nil, ref.Shard))
+	return fmt.Sprintf("keep/%s/%d", ref.Job, ref.Shard)
 }
 
 // merge adds verified records and makes the new ones durable before it returns.
