@@ -22,7 +22,7 @@ func BenchmarkInput(b *testing.B) {
 		program func(testing.TB) wasm.Program
 		args    []string
 	}{
-		{"empty", func(t testing.TB) wasm.Program { return module(t, commandModule()) }, nil},
+		{"empty", func(t testing.TB) wasm.Program { return module(t, command{}.assemble()) }, nil},
 		{"go", func(t testing.TB) wasm.Program { return program(t, goGuest(t, "tool")) }, []string{"upper"}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -25,7 +25,7 @@ func TestWeakSandboxRefuses(t *testing.T) {
 			t.Logf("missing: %s: %s", l.Name, l.Missing)
 		}
 	}
-	g, err := s.Start(t.Context(), wasm.Spec{Program: module(t, commandModule())})
+	g, err := s.Start(t.Context(), wasm.Spec{Program: module(t, command{}.assemble())})
 	var weak *wasm.WeakError
 	switch {
 	case err == nil:

@@ -59,9 +59,10 @@ func firstLine(err error) string {
 // trapReason is what happened and in which function, without the rest of the trace.
 func trapReason(err error) string {
 	what, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n\t")
-	if _, after, ok := strings.Cut(what, "wasm error: "); ok {
+	if _, after, ok := strings.Cut(what, "] failed: "); ok { // module[] function[_start] failed: …
 		what = after
 	}
+	what = strings.TrimPrefix(what, "wasm error: ")
 	where, _, _ := strings.Cut(trace, "\n")
 	if where, _, _ = strings.Cut(where, "("); where == "" {
 		return what

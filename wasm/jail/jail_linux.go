@@ -69,6 +69,9 @@ func setRlimits(p Plan) error {
 		// kernel kills.
 		{unix.RLIMIT_CPU, seconds},
 	} {
+		if r.resource == unix.RLIMIT_DATA && raceDetector {
+			continue
+		}
 		var now unix.Rlimit
 		if err := unix.Getrlimit(r.resource, &now); err != nil {
 			return fmt.Errorf("read limit %d: %w", r.resource, err)

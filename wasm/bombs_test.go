@@ -1,0 +1,82 @@
+package wasm_test
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm"
+)
+
+// Guests that attack their host from within the rules. Each is ended or contained, says
+// why, and leaves a guest that runs the next input.
+func TestBombsAreContained(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		program command
+		outcome jobs.Outcome
+		reason  string
+	}{
+		{"recursion without end", command{code: []byte{call, 0}}, jobs.GaveUp, "recursion deeper than this host's stack"},
+		{"a table of 16 GB", command{table: 1, code: join([]byte{refNull, funcRef}, constant(1<<31-2), []byte{bulk, 15, 0, drop})},
+			jobs.GaveUp, "this host ran out of memory"},
+		{"a descriptor of 2^31", command{imports: []imported{fdRenumber, pathOpen}, data: "tmp", code: join(
+			constant(3), constant(0), constant(0), constant(3), constant(0), []byte{0x42, 0, 0x42, 0}, constant(0), constant(16), []byte{call, 1, drop},
+			constant(4), constant(1<<31-1), []byte{call, 0, drop})},
+			jobs.GaveUp, "this host ran out of memory"},
+		{"all memory there is", command{code: join(
+			constant(1<<12-1), []byte{memoryGrow, 0, drop},
+			constant(0), constant(7), constant(1<<28), []byte{bulk, 11, 0},
+			constant(1), []byte{memoryGrow, 0, drop, unreachable})},
+			jobs.MemoryLimit, "asked for more memory than the limit"},
+		{"a poll for 2^28 events", command{imports: []imported{pollOneoff}, code: join(
+			constant(0), constant(0), constant(1<<28), constant(0), []byte{call, 0, drop})},
+			jobs.Trap, "called a WASI function wrongly"},
+		{"output without end", command{imports: []imported{fdWrite}, data: "\x00\x00\x00\x00\x00\x80\x00\x00", code: join([]byte{loop, noResult},
+			constant(1), constant(0), constant(1), constant(16), []byte{call, 0, drop, br, 0, end})},
+			jobs.OutputLimit, "output limit reached"},
+		{"no end", command{code: []byte{loop, noResult, br, 0, end}}, jobs.GaveUp, "used more than 200ms of CPU time"},
+		{"endless filling", command{pages: 1000, code: join([]byte{loop, noResult}, constant(0), constant(1), constant(1000<<16), []byte{bulk, 11, 0, br, 0, end})},
+			jobs.GaveUp, "used more than 200ms of CPU time"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			limits := wasm.Limits{Memory: 1 << 28}
+			if strings.Contains(c.reason, "CPU time") {
+				limits.CPU = 200 * time.Millisecond
+			}
+			g := start(t, wasm.Spec{Program: module(t, c.program.assemble()), Limits: limits})
+			for range 2 {
+				r, _ := run(t, g, wasm.Input{})
+				if r.Outcome != c.outcome || !strings.HasPrefix(r.Reason, c.reason) {
+					t.Errorf("%v: %q, want %v: %q", r.Outcome, r.Reason, c.outcome, c.reason)
+				}
+			}
+		})
+	}
+}
+
+// What the compile child will not take, or cannot afford, is refused, and remembered.
+func TestCostlyProgramIsRefusedAndRemembered(t *testing.T) {
+	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(t.TempDir(), "cache"), AllowWeak: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	invalid := module(t, command{code: constant(1)}.assemble()) // a value is left over
+	for range 2 {
+		_, err = s.Start(t.Context(), wasm.Spec{Program: invalid})
+		var refused *wasm.Refused
+		if !errors.As(err, &refused) || !strings.HasPrefix(refused.Reason, "not valid WebAssembly") {
+			t.Error(err)
+		}
+	}
+	large := module(t, command{pages: 100}.assemble())
+	_, err = s.Start(t.Context(), wasm.Spec{Program: large, Limits: wasm.Limits{Memory: 1 << 20}})
+	var refused *wasm.Refused
+	if !errors.As(err, &refused) || refused.Reason != "starts with 6 MiB of memory; the limit is 1 MiB" {
+		t.Error(err)
+	}
+}
