@@ -131,9 +131,11 @@ func reason(output []string) string {
 	for _, line := range output {
 		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(text, "=== ") && !strings.HasPrefix(text, "--- ") {
 			if _, after, ok := strings.Cut(text, ".go:"); ok {
-				_, text, _ = strings.Cut(after, ": ")
+				_, text, _ = strings.Cut(after, ":")
 			}
-			return text
+			if text = strings.TrimSpace(text); text != "" {
+				return text
+			}
 		}
 	}
 	return "no reason given"
@@ -151,7 +153,11 @@ func (s *summary) endPackage(e event, key string) {
 		if e.FailedBuild != "" {
 			why = " [build failed]"
 		} else { // a panic, a race or a time-out belongs to no test
-			fmt.Fprintf(s.w, "%s", strings.Join(s.output[key], ""))
+			for _, line := range s.output[key] {
+				if !strings.HasPrefix(line, "FAIL") { // said below
+					fmt.Fprint(s.w, line)
+				}
+			}
 		}
 		fmt.Fprintf(s.w, "FAIL  %s %.1fs%s\n", e.Package, e.Elapsed, why)
 	}

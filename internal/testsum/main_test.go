@@ -15,7 +15,7 @@ import (
 var sources = map[string]string{
 	"go.mod":           "module example\n\ngo 1.26\n",
 	"good/a_test.go":   "package good\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) { t.Run(\"sub\", func(*testing.T) {}); println(\"noise\") }\n",
-	"skips/a_test.go":  "package skips\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) { t.Skip(\"no chromium here\") }\nfunc TestB(t *testing.T) { t.SkipNow() }\n",
+	"skips/a_test.go":  "package skips\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) { t.Skip(\"no chromium here\") }\nfunc TestB(t *testing.T) { t.SkipNow() }\nfunc TestC(t *testing.T) { t.Skip() }\n",
 	"fails/a_test.go":  "package fails\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) { t.Error(\"one is not two\") }\nfunc TestB(*testing.T) {}\n",
 	"panics/a_test.go": "package panics\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(*testing.M) { println(\"dead\"); os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
 	"broken/a_test.go": "package broken\n\nvar x int = \"text\"\n",
@@ -49,8 +49,8 @@ func TestSummary(t *testing.T) {
 		says     []string
 	}{
 		{[]string{"./good", "./none"}, false, "2 passed, 0 failed, 0 skipped", []string{"ok    example/good"}},
-		{[]string{"./skips"}, false, "0 passed, 0 failed, 2 skipped", []string{
-			"example/skips.TestA: no chromium here", "example/skips.TestB: no reason given",
+		{[]string{"./skips"}, false, "0 passed, 0 failed, 3 skipped", []string{
+			"example/skips.TestA: no chromium here", "example/skips.TestB: no reason given", "example/skips.TestC: no reason given",
 		}},
 		{[]string{"./fails", "./good"}, true, "3 passed, 1 failed, 0 skipped", []string{"one is not two", "FAIL  example/fails"}},
 		{[]string{"./panics"}, true, "0 passed, 1 failed, 0 skipped", []string{"dead", "FAIL  example/panics"}},
