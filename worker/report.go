@@ -302,20 +302,20 @@ func (st *settler) watch(ctx context.Context) error {
 	st.mu.Unlock()
 	slices.SortFunc(holds, jobs.CompareHolds)
 	slices.Sort(units)
-	ctx, cancel := context.WithCancel(ctx)
+	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // new results are told at once
 		select {
 		case <-st.wake:
 			cancel()
-		case <-ctx.Done():
+		case <-watching.Done():
 		}
 	}()
-	s, err := st.w.cfg.Keepers.Watch(ctx, st.ref, holds[:min(len(holds), jobs.MaxGrantHolds)], units[:min(len(units), jobs.MaxGrantHolds)], watchFor)
-	if ctx.Err() != nil {
-		return nil
-	}
+	s, err := st.w.cfg.Keepers.Watch(watching, st.ref, holds[:min(len(holds), jobs.MaxGrantHolds)], units[:min(len(units), jobs.MaxGrantHolds)], watchFor)
 	if err != nil {
+		if watching.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	if err := st.done(ctx, s.Decided); err != nil {
@@ -341,10 +341,15 @@ func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[u
 	if len(rs) == 0 {
 		return nil
 	}
-	if err := st.w.cfg.Disk.Put(ctx, pairs...); err != nil {
+	err := st.w.cfg.Disk.Put(ctx, pairs...)
+	st.mu.Lock()
+	if err != nil {
+		for _, r := range rs {
+			r.Seals, r.Revealed = nil, false
+		}
+		st.mu.Unlock()
 		return err
 	}
-	st.mu.Lock()
 	st.fresh = append(st.fresh, rs...) // what cannot be told now is told again, seal and all
 	st.mu.Unlock()
 	return st.tell(ctx)

@@ -192,10 +192,10 @@ func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
 	n.mu.Lock()
 	running := n.running
 	n.mu.Unlock()
-	if running && !c.Asked() { // a first reading is worth a moment
+	if running && !c.CaughtUp() { // a first reading is worth a moment
 		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		for !c.Asked() && wait.Err() == nil {
+		for !c.CaughtUp() && wait.Err() == nil {
 			select {
 			case <-c.Changed():
 			case <-wait.Done():

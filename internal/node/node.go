@@ -34,6 +34,7 @@ type Options struct {
 	Config  config.Config
 	Version string
 	Donate  bool
+	Passing bool // leaves soon: keeps nothing for others
 	Offline bool // the network comes up only when a job is offered to the grid
 	Faults  Faults
 	Logger  *slog.Logger
@@ -279,7 +280,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 	c := &n.opts.Config
 	cfg := p2p.Config{
 		Key: n.identity.Key(), Network: n.network, Agent: "shoal/" + n.opts.Version,
-		Bootstrap: c.Bootstrap, MDNS: c.MDNS, Gossip: !n.opts.Faults.NoGossip, NoInbound: n.opts.Faults.NoInbound,
+		Bootstrap: c.Bootstrap, MDNS: c.MDNS, Gossip: !n.opts.Faults.NoGossip, NoInbound: n.opts.Faults.NoInbound, Passing: n.opts.Passing,
 		Dir: filepath.Join(n.opts.Home, "network"), ValidateHead: n.validateHead, PreferHead: preferHead,
 		Blocks: blocks{n.store.Blobs()}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	Listen []string
 	// NoInbound accepts no inbound connection, like a node behind a strict NAT.
 	NoInbound bool
+	// Passing is for a node that will leave soon: it is connected like any other, but serves
+	// no DHT and so keeps nothing for others.
+	Passing bool
 
 	// Bootstrap are full multiaddrs of nodes to join by; they are remembered.
 	Bootstrap []string

@@ -121,7 +121,7 @@ func (h *Host) build() (err error) {
 	h.gate.cut = func(p peer.ID) { _ = h.host.Network().ClosePeer(p) }
 	h.live = newLiveness(h.ctx, h.host)
 	h.serving = newDHTHost(h.host)
-	h.reach = &reach{host: h.host, inbound: !h.cfg.NoInbound}
+	h.reach = &reach{host: h.host, inbound: !h.cfg.NoInbound && !h.cfg.Passing}
 	h.calls = newExchanger(h.host, h.dial)
 	h.blobs = startBlobs(h)
 	h.live.busy = h.blobs.busy

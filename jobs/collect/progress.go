@@ -72,13 +72,6 @@ func (c *Collector) Progress(now time.Time) Progress {
 	return p
 }
 
-// Asked reports whether every shard's keepers have been asked, or all is accepted.
-func (c *Collector) Asked() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tally.Units == uint64(c.job.Head.Units) || len(c.summaries) == int(c.job.Head.Shards())
-}
-
 // CaughtUp reports whether everything that the keepers' last summaries call decided is accepted.
 func (c *Collector) CaughtUp() bool {
 	c.mu.Lock()

@@ -60,7 +60,8 @@ type shard struct {
 	busy     bool // a repair or sync is under way
 	fetching map[jobs.Digest]time.Time
 
-	writing sync.RWMutex // held for reading while fresh records go to disk
+	unsaved []*jobs.Record // in the ledger, not on disk: writing them failed
+	writing sync.RWMutex   // held for reading while fresh records go to disk
 }
 
 // openShard checks a shard's description again, whoever it came from.
@@ -120,6 +121,8 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 			attachInline(s.ledger, s.manifest, r)
 		}
 	}
+	added = append(s.unsaved, added...)
+	s.unsaved = nil
 	if len(added) > 0 {
 		s.hold()
 		now := time.Now()
@@ -133,11 +136,15 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 		s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
 		return 0, refused, nil
 	}
-	err = k.cfg.Disk.Put(ctx, pairsOf(s.ref, added)...)
-	s.writing.RUnlock()
-	if err != nil {
+	err = k.cfg.Disk.Put(context.WithoutCancel(ctx), pairsOf(s.ref, added)...)
+	if err != nil { // the ledger has them: they must not be taken for stored
+		s.mu.Lock()
+		s.unsaved = append(s.unsaved, added...)
+		s.mu.Unlock()
+		s.writing.RUnlock()
 		return 0, refused, err
 	}
+	s.writing.RUnlock()
 	s.mu.Lock()
 	s.settle()
 	s.mu.Unlock()
