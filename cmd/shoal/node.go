@@ -24,6 +24,7 @@ type nodeOptions struct {
 	Config  config.Config
 	Donate  bool // lend cores from the start
 	Alone   bool // the network comes up only when a job is offered
+	Passing bool // it leaves soon, and so keeps nothing for others
 	Version string
 	Logger  *slog.Logger
 }

@@ -37,6 +37,7 @@ func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags,
 	if err != nil {
 		return err
 	}
+	o.Passing = true
 	s, ctx, err := p.runningOrOwn(ctx, o)
 	if err != nil {
 		return err
