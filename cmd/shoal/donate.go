@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,17 +102,22 @@ func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
 	return err
 }
 
-const reportTime = time.Second // between two looks at what a node does
+const (
+	reportTime = time.Second // between two looks at what a node does
+	settleTime = 5           // looks until a node that has no address yet says so
+)
 
 // report says what a node does whenever that has changed.
 func (p *program) report(ctx context.Context, s *session, status *api.Status) error {
-	addrs, doing := "", ""
-	for {
-		if now := where(status.Grid.Addrs); now != addrs || doing == "" {
-			addrs = now
+	place, doing := "", ""
+	for look := 0; ; look++ {
+		now := fmt.Sprint(status.Grid.Reachable, status.Grid.Addrs)
+		settled := len(status.Grid.Addrs) > 0 || look >= settleTime
+		if settled && now != place {
+			place = now
 			p.ui.listens(status)
 		}
-		if now := doingNow(status); now != doing {
+		if now := doingNow(status); settled && now != doing {
 			doing = now
 			p.ui.doing(doing)
 		}

@@ -42,7 +42,7 @@ const (
 // openFolder makes the folder, or takes one that has only what shoal wrote.
 func openFolder(dir string) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s: %s", dir, unwrapPath(err)), Hint: "name another folder with -d DIR"}
+		return nil, unwritable(dir, err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -62,15 +62,16 @@ func (f *folder) open() error {
 	if err := f.survey(); err != nil {
 		return err
 	}
-	list, err := f.root.OpenFile(manifestName, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s: %s", f.dir, unwrapPath(err)), Hint: "name a folder that can be written with -d DIR"}
+	// That nothing can be written here should be known before any work, not after it.
+	part := partPrefix + rand.Text()
+	if _, err := f.write(part, strings.NewReader("")); err != nil {
+		return unwritable(f.dir, err)
 	}
-	f.list = list
-	if f.torn {
-		_, err = fmt.Fprintln(list)
-	}
-	return err
+	return f.root.Remove(part)
+}
+
+func unwritable(dir string, err error) error {
+	return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s: %s", dir, unwrapPath(err)), Hint: "name a folder that can be written with -d DIR"}
 }
 
 // readList reads what was written before, but for a last line that a crash has cut.
@@ -118,16 +119,25 @@ func (f *folder) survey() error {
 
 // begin binds the folder to a job.
 func (f *folder) begin(job string) error {
-	switch f.job {
-	case job:
-		return nil
-	case "":
-		f.job = job
-		_, err := fmt.Fprintf(f.list, "%s%s\n", manifestHead, job)
-		return err
+	if f.job != "" && f.job != job {
+		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s has the answers of job %s", f.dir, short(f.job)),
+			Hint: fmt.Sprintf("the job goes on; shoal results %s -d OTHER delivers it", short(job))}
 	}
-	return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s has the answers of job %s", f.dir, short(f.job)),
-		Hint: fmt.Sprintf("the job goes on; shoal results %s -d OTHER delivers it", short(job))}
+	list, err := f.root.OpenFile(manifestName, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return unwritable(f.dir, err)
+	}
+	f.list = list
+	head := ""
+	if f.torn {
+		head = "\n"
+	}
+	if f.job == "" {
+		head += manifestHead + job + "\n"
+	}
+	f.job = job
+	_, err = io.WriteString(list, head)
+	return err
 }
 
 // put writes an output whole under its name, and returns where that is.

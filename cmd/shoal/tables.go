@@ -80,7 +80,7 @@ func statusTable(w io.Writer, s *api.Status) {
 		if d.Until != nil {
 			state += ", until " + d.Until.Local().Format("15:04")
 		}
-		state += fmt.Sprintf(" · %d of %s, %s, %s disk", d.Cores, count(int64(d.TotalCores), "core"), size(d.Memory), size(d.Disk))
+		state += " · " + lent(d)
 	}
 	row("donating", "%s", state)
 	if t := s.Today; t.Units > 0 {

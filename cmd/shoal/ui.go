@@ -76,7 +76,11 @@ func oneLine(text string) string {
 // submitted says how safe it is to leave a job alone, and how to come back to it.
 func (u *ui) submitted(s *api.Submitted) {
 	u.attached(s)
-	u.say("%s in %s, %s each · %s", count(s.Inputs, "input"), count(s.Units, "unit"), count(int64(s.Votes), "vote"), custody(s.Held, s.Wanted, s.Safe))
+	what := fmt.Sprintf("%s in %s, %s each", count(s.Inputs, "input"), count(s.Units, "unit"), count(int64(s.Votes), "vote"))
+	if s.Held > 0 || s.Message == "" {
+		what += " · " + custody(s.Held, s.Wanted, s.Safe)
+	}
+	u.say("%s", what)
 	if s.Message != "" {
 		u.say("%s", oneLine(s.Message))
 	}
@@ -237,20 +241,32 @@ func (u *ui) interruptedSubmit() {
 
 // timedOut is why a wait ended before its job.
 func timedOut(ref string, limit time.Duration) *api.Error {
-	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("job %s goes on after %s", ref, span(limit)), Hint: "shoal watch " + ref + " shows how far it is"}
+	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("job %s goes on after %s", short(ref), span(limit)), Hint: "shoal watch " + short(ref) + " shows how far it is"}
 }
 
 // cancelled confirms a cancel.
 func (u *ui) cancelled(ref string) {
-	u.say("cancelled: nothing of %s is started any more; answers so far: shoal results %s", ref, ref)
+	u.say("cancelled: nothing of %s is started any more; answers so far: shoal results %s", short(ref), short(ref))
 }
 
 // lends states what a donor gives, before its first unit.
 func (u *ui) lends(s *api.Status) {
 	d := s.Donating
-	u.say("lending %d of %s, %s of memory, %s of disk", d.Cores, count(int64(d.TotalCores), "core"), size(d.Memory), size(d.Disk))
+	u.say("lending %s", lent(d))
 	u.say("programs of others run locked in: they get no files and no network of this machine")
 	u.say("stop: Ctrl-C     pause: shoal pause 1h     what it did: shoal status")
+}
+
+// lent is what a donor gives at most.
+func lent(d api.DonateStatus) string {
+	parts := []string{fmt.Sprintf("%d of %s", d.Cores, count(int64(d.TotalCores), "core"))}
+	if d.Memory > 0 {
+		parts = append(parts, size(d.Memory)+" of memory")
+	}
+	if d.Disk > 0 {
+		parts = append(parts, size(d.Disk)+" of disk")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // listens says where a node is and how others come to it.
