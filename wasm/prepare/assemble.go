@@ -7,9 +7,8 @@ import "slices"
 func (m *module) fuelGlobal() uint32  { return uint32(len(m.globals)) }
 func (m *module) stackGlobal() uint32 { return uint32(len(m.globals)) + 1 }
 
-// assemble writes the prepared module.
-func assemble(m *module, plans []plan, o Options) []byte {
-	blocks := addBlockTypes(m, plans)
+// assemble writes the prepared module around its rewritten bodies.
+func assemble(m *module, code []byte) []byte {
 	out := append(make([]byte, 0, len(m.original)+len(m.original)/2), magic...)
 	out = appendVector(out, sectionType, m.types, func(b []byte, t funcType) []byte {
 		b = append(b, 0x60)
@@ -28,7 +27,7 @@ func assemble(m *module, plans []plan, o Options) []byte {
 		out = appendSection(out, sectionDataCount, appendU32(nil, m.dataCount))
 	}
 	if len(m.bodies) > 0 {
-		out = appendSection(out, sectionCode, appendBodies(m, plans, blocks, o))
+		out = appendSection(out, sectionCode, code)
 	}
 	out = appendVector(out, sectionData, m.datas, appendData)
 	if m.names != nil {
@@ -52,43 +51,6 @@ func appendVector[T any](out []byte, id byte, list []T, one func([]byte, T) []by
 		content = one(content, e)
 	}
 	return appendSection(out, id, content)
-}
-
-// addBlockTypes gives, for each type, the block type of a block that leaves its results; where the format has no short
-// form for one, a type is added to the module.
-func addBlockTypes(m *module, plans []plan) map[types]int64 {
-	blocks := map[types]int64{"": emptyBlock}
-	for i := range plans {
-		results := m.funcType(uint32(m.importedFuncs + i)).results
-		if _, known := blocks[results]; known {
-			continue
-		}
-		if len(results) == 1 {
-			blocks[results] = blockTypeOf(valType(results[0]))
-			continue
-		}
-		t := slices.Index(m.types, funcType{results: results})
-		if t < 0 {
-			t = len(m.types)
-			m.types = append(m.types, funcType{results: results})
-		}
-		blocks[results] = int64(t)
-	}
-	return blocks
-}
-
-// blockTypeOf is the type of a block that gives one value: the type's byte read as a signed LEB128 number.
-func blockTypeOf(t valType) int64 { return int64(int8(t<<1)) >> 1 }
-
-func appendBodies(m *module, plans []plan, blocks map[types]int64, o Options) []byte {
-	content := make([]byte, 0, len(m.original)+len(m.original)/2)
-	content = appendU32(content, uint32(len(m.bodies)))
-	w := &rewriter{m: m, o: o}
-	for i := range m.bodies {
-		typ := m.funcType(uint32(m.importedFuncs + i))
-		content = w.body(content, typ, blocks[typ.results], &plans[i], m.bodies[i])
-	}
-	return content
 }
 
 func (m *module) appendImport(b []byte, e importEntry) []byte {

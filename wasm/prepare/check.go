@@ -30,8 +30,11 @@ type checker struct {
 	number uint32 // of the instruction in the body
 	depth  int    // the deepest operand stack so far
 	sets   int    // local.set and local.tee so far
-	flow   *flow
-	params int // of the function
+	passed int    // the most values that a call so far takes and gives
+
+	leavesCode bool // it has bulk operations, which engines call out for
+	flow       *flow
+	params     int // of the function
 
 	results place // of the function
 	own     place // of its first parameter
@@ -60,7 +63,7 @@ func (c *checker) checkBody(typ funcType, b body) {
 	c.locals = append(c.locals[:0], []valType(typ.params)...)
 	c.locals = readLocals(&c.reader, c.locals)
 	c.stack, c.frames = c.stack[:0], append(c.frames[:0], frame{op: opBlock, typ: funcType{results: typ.results}})
-	c.number, c.depth, c.sets, c.stores = 0, 0, 0, 0
+	c.number, c.depth, c.sets, c.passed, c.stores, c.leavesCode = 0, 0, 0, 0, 0, false
 	c.flow.enter(len(c.locals) - c.params)
 	for len(c.frames) > 0 {
 		c.next()
@@ -189,6 +192,7 @@ func (c *checker) label(depth uint32) types {
 
 func (c *checker) instruction() {
 	c.cost += fuelOf(c.op)
+	c.leavesCode = c.leavesCode || bulk(c.op)
 	if c.stores > 0 && !floatsOnly(c.op) {
 		c.checkStores()
 	}
@@ -298,6 +302,7 @@ func (c *checker) call() {
 	}
 	checkIndex(&c.reader, "function", c.a, len(c.m.funcs))
 	t := c.m.funcType(c.a)
+	c.passed = max(c.passed, int(t.places()))
 	if int(c.a) < c.m.importedFuncs {
 		c.popTypes(t.params)
 		for _, r := range []byte(t.results) {
@@ -319,6 +324,7 @@ func (c *checker) callIndirect() {
 	}
 	c.pop(i32)
 	t, same := c.m.types[c.a], c.m.sameType[c.a]
+	c.passed = max(c.passed, int(t.places()))
 	c.calls = append(c.calls, uint32(len(c.m.bodies)+same))
 	c.popInto(t.params, c.flow.types[same])
 	c.pushFrom(t.results, c.flow.types[same]+place(len(t.params)))

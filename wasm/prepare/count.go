@@ -34,7 +34,7 @@ func (w *rewriter) enter() {
 	w.emitIndex(opGlobalGet, w.m.fuelGlobal())
 	w.emitIndex(opLocalSet, w.fuel)
 	if w.plan.charge != 0 {
-		w.chargeStack(w.plan.charge, stackAtEntry)
+		w.chargeStack(w.plan.charge)
 		w.testBoth()
 	} else if w.plan.test {
 		w.testFuel()
@@ -51,7 +51,7 @@ func (w *rewriter) exit() {
 	} else {
 		w.publish()
 		if w.plan.charge != 0 {
-			w.creditStack(stackAtEntry)
+			w.creditStack()
 		}
 	}
 	w.emit(opEnd)
@@ -59,16 +59,16 @@ func (w *rewriter) exit() {
 
 // chargeStack takes n bytes of stack, until creditStack. What was left before is kept in a local rather than added up
 // again: so the next call need not wait for this one's sums.
-func (w *rewriter) chargeStack(n uint32, before use) {
+func (w *rewriter) chargeStack(n uint32) {
 	w.emitIndex(opGlobalGet, w.m.stackGlobal())
-	w.emitIndex(opLocalTee, w.temps.local(i64, before))
+	w.emitIndex(opLocalTee, w.temps.local(i64, stackBefore))
 	w.emitConst(opI64Const, int64(n))
 	w.emit(opI64Sub)
 	w.emitIndex(opGlobalSet, w.m.stackGlobal())
 }
 
-func (w *rewriter) creditStack(before use) {
-	w.emitIndex(opLocalGet, w.temps.local(i64, before))
+func (w *rewriter) creditStack() {
+	w.emitIndex(opLocalGet, w.temps.local(i64, stackBefore))
 	w.emitIndex(opGlobalSet, w.m.stackGlobal())
 }
 

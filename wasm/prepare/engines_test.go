@@ -1,4 +1,4 @@
-package prepare_test
+package prepare
 
 import (
 	"context"
@@ -12,8 +12,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
-
-	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
 // engine is one of the ways in which wazero can run a module here.
@@ -36,12 +34,12 @@ const budget = 1 << 50
 
 // arm gives a prepared instance fuel and its whole stack.
 func arm(m api.Module, fuel uint64) {
-	m.ExportedGlobal(prepare.FuelGlobal).(api.MutableGlobal).Set(fuel)
-	m.ExportedGlobal(prepare.StackGlobal).(api.MutableGlobal).Set(prepare.Stack)
+	m.ExportedGlobal(FuelGlobal).(api.MutableGlobal).Set(fuel)
+	m.ExportedGlobal(StackGlobal).(api.MutableGlobal).Set(Stack)
 }
 
-func fuelLeft(m api.Module) uint64  { return m.ExportedGlobal(prepare.FuelGlobal).Get() }
-func stackLeft(m api.Module) uint64 { return m.ExportedGlobal(prepare.StackGlobal).Get() }
+func fuelLeft(m api.Module) uint64  { return m.ExportedGlobal(FuelGlobal).Get() }
+func stackLeft(m api.Module) uint64 { return m.ExportedGlobal(StackGlobal).Get() }
 
 // trapKind names how a call ended, in one word for all engines. A prepared module's own traps have their own words.
 func trapKind(m api.Module, err error) string {
@@ -51,11 +49,11 @@ func trapKind(m api.Module, err error) string {
 	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {
 		return exit.Error()
 	}
-	if m != nil && m.ExportedGlobal(prepare.FuelGlobal) != nil {
-		switch prepare.Exhausted(fuelLeft(m), stackLeft(m)) {
-		case prepare.OutOfFuel:
+	if m != nil && m.ExportedGlobal(FuelGlobal) != nil {
+		switch Exhausted(fuelLeft(m), stackLeft(m)) {
+		case OutOfFuel:
 			return "out of fuel"
-		case prepare.OutOfStack:
+		case OutOfStack:
 			return "stack overflow"
 		}
 	}

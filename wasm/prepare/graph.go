@@ -1,14 +1,14 @@
 package prepare
 
-// Limits on what may go uncounted between two checks. A function above either limit checks for itself.
+// Limits on what may go unchecked. A function that would exceed one checks for itself.
 const (
-	// uncharged is how many bytes of stack a chain of calls may take before one of them charges for all.
-	uncharged = 1 << 10
-	// untested is how many instructions may run between two tests of the fuel, loops aside: those test at their heads.
-	untested = 1 << 12
+	// uncharged is how many bytes of stack the calls of functions that do not charge may take, one in another.
+	uncharged = 16 << 10
+	// untested is how many instructions may run between two tests of the fuel, loops aside: those test for themselves.
+	untested = 1 << 16
 )
 
-// Work is counted no higher than this, so that it cannot overflow.
+// muchWork is where counting the work of a call stops, lest it overflow.
 const muchWork = 1 << 30
 
 // callGraph has a node for each function of the module, and behind them one for each type that is called indirectly,
@@ -16,10 +16,15 @@ const muchWork = 1 << 30
 type callGraph struct {
 	plans   []plan
 	members [][]uint32 // functions behind each indirect type
-	state   []visit
-	need    []uint32 // bytes of stack that a call of the node takes from its caller's charge
-	work    []uint64 // instructions that it may run before a test
-	charges []uint32 // of each type that breaks a cycle: its call sites charge and test; 0 of the others
+	nodes   []node
+}
+
+// node is what a call of a function, or through a type, may lead to before something else checks.
+type node struct {
+	state visit
+	cycle bool   // it may come to a cycle of calls; then it charges, and takes nothing of its callers' allowances
+	peak  uint32 // bytes of stack
+	work  uint64 // instructions, loops counted once
 }
 
 type visit uint8
@@ -30,23 +35,11 @@ const (
 	closed
 )
 
-// chargeCalls decides which functions charge stack and test fuel at entry. Every cycle of calls has one that does, and
-// between two that do no chain of calls goes above the limits; the others, leaves above all, run without.
+// chargeCalls decides which functions charge stack and test fuel at entry: all that calls can come back to or that lead
+// there, and those that are large. The others, leaves above all, run without.
 func chargeCalls(m *module, plans []plan) {
-	g := newCallGraph(m, plans)
-	for n := range g.state {
-		if g.state[n] == unseen {
-			g.walk(uint32(n))
-		}
-	}
-	m.indirectCharge = g.charges
-}
-
-func newCallGraph(m *module, plans []plan) *callGraph {
-	nodes := len(plans) + len(m.types)
 	g := &callGraph{
-		plans: plans, members: make([][]uint32, len(m.types)), state: make([]visit, nodes),
-		need: make([]uint32, nodes), work: make([]uint64, nodes), charges: make([]uint32, len(m.types)),
+		plans: plans, members: make([][]uint32, len(m.types)), nodes: make([]node, len(plans)+len(m.types)),
 	}
 	for f, declared := range m.declared {
 		if declared && f >= m.importedFuncs {
@@ -54,7 +47,11 @@ func newCallGraph(m *module, plans []plan) *callGraph {
 			g.members[t] = append(g.members[t], uint32(f-m.importedFuncs))
 		}
 	}
-	return g
+	for n := range g.nodes {
+		if g.nodes[n].state == unseen {
+			g.walk(uint32(n))
+		}
+	}
 }
 
 func (g *callGraph) callees(n uint32) []uint32 {
@@ -72,64 +69,54 @@ type step struct {
 
 // walk goes through everything that root reaches, callees first.
 func (g *callGraph) walk(root uint32) {
-	g.state[root] = open
+	g.nodes[root].state = open
 	path := []step{{node: root}}
 	for len(path) > 0 {
 		s := &path[len(path)-1]
 		callees := g.callees(s.node)
 		if s.next == len(callees) {
-			g.close(s.node)
+			g.close(s.node, callees)
 			path = path[:len(path)-1]
 			continue
 		}
 		callee := callees[s.next]
 		s.next++
-		switch g.state[callee] {
-		case open: // a cycle: whoever closes it charges
-			g.breakAt(callee)
-		case unseen:
-			g.state[callee] = open
+		if n := &g.nodes[callee]; n.state == unseen {
+			n.state = open
 			path = append(path, step{node: callee})
 		}
 	}
 }
 
-func (g *callGraph) breakAt(n uint32) {
-	if int(n) < len(g.plans) {
-		g.plans[n].charge, g.plans[n].test = minFrame, true
-	} else {
-		g.charges[int(n)-len(g.plans)] = minFrame
+// close settles a node whose callees are settled, but for those still open, which call it back.
+func (g *callGraph) close(n uint32, callees []uint32) {
+	sum := node{state: closed}
+	var most uint64
+	for _, callee := range callees {
+		c := &g.nodes[callee]
+		sum.cycle = sum.cycle || c.cycle || c.state == open
+		sum.peak = max(sum.peak, c.peak)
+		sum.work = min(sum.work+c.work, muchWork)
+		most = max(most, c.work)
 	}
+	if int(n) < len(g.plans) {
+		sum = g.plans[n].settle(sum)
+	} else {
+		sum.work = most // a call runs one of them
+	}
+	g.nodes[n] = sum
 }
 
-// close settles a node all of whose callees are settled, or break a cycle through it.
-func (g *callGraph) close(n uint32) {
-	g.state[n] = closed
-	var deepest uint32
-	var sum, most uint64
-	for _, callee := range g.callees(n) {
-		if g.state[callee] == open {
-			continue // it charges and tests for itself
-		}
-		deepest = max(deepest, g.need[callee])
-		sum = min(sum+g.work[callee], muchWork)
-		most = max(most, g.work[callee])
+// settle decides whether a function charges and tests, given what its callees come to, and gives what it does.
+func (p *plan) settle(n node) node {
+	n.peak += p.frame
+	n.work += uint64(p.cost)
+	if n.cycle || n.peak > uncharged {
+		p.charge, p.test = p.frame, true
+		n.peak, n.work = 0, 0
 	}
-	if int(n) >= len(g.plans) {
-		if t := int(n) - len(g.plans); g.charges[t] != 0 {
-			g.charges[t] = max(deepest, minFrame)
-		} else {
-			g.need[n], g.work[n] = deepest, most
-		}
-		return
+	if n.work > untested {
+		p.test, n.work = true, 0
 	}
-	p := &g.plans[n]
-	need, work := p.frame+deepest, sum+uint64(p.cost)
-	if p.charge != 0 || need > uncharged {
-		p.charge, need = need, 0
-	}
-	if p.test || work > untested {
-		p.test, work = true, 0
-	}
-	g.need[n], g.work[n] = need, work
+	return n
 }

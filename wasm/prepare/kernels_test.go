@@ -1,4 +1,4 @@
-package prepare_test
+package prepare
 
 import (
 	"bufio"
@@ -19,8 +19,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
-	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
 // kernel is a small program that spends its time on one thing.
@@ -97,7 +95,7 @@ func (p program) run(t testing.TB, fuel uint64) ran {
 	_, err = m.ExportedFunction("_start").Call(ctx)
 	r := ran{cpu: cpuTime(syscall.RUSAGE_SELF) - before, stdout: stdout.String(), ended: trapKind(m, err)}
 	if fuel != 0 {
-		r.fuel = prepare.FuelUsed(fuel, fuelLeft(m))
+		r.fuel = FuelUsed(fuel, fuelLeft(m))
 	}
 	return r
 }
@@ -111,9 +109,9 @@ func cpuTime(who int) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func mustPrepare(t testing.TB, wasm []byte, o prepare.Options) []byte {
+func mustPrepare(t testing.TB, wasm []byte, o Options) []byte {
 	t.Helper()
-	prepared, err := prepare.Module(wasm, o)
+	prepared, err := Module(wasm, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +137,7 @@ func BenchmarkKernels(b *testing.B) {
 	const rounds = 5
 	var toPlain, toNative []float64
 	for _, k := range kernels(b) {
-		plain, prepared := compile(b, compiler, k.wasm), compile(b, compiler, mustPrepare(b, k.wasm, prepare.Options{}))
+		plain, prepared := compile(b, compiler, k.wasm), compile(b, compiler, mustPrepare(b, k.wasm, Options{}))
 		native := buildNative(b, k.name)
 		var p, n []float64
 		var last time.Duration

@@ -21,7 +21,7 @@ const (
 
 // Stack is how many bytes calls may nest in a prepared module, as this package counts them; both of wazero's compilers
 // have more.
-const Stack = 24 << 20
+const Stack = 32 << 20
 
 // Exhaustion says which of its allowances a run used up.
 type Exhaustion uint8
@@ -80,10 +80,15 @@ func bulk(o opcode) bool {
 	return false
 }
 
-// minFrame is what the smallest call takes on a compiler's stack: return address, frame pointer, arguments.
-const minFrame = 64
+// minFrame is what the smallest call takes on a compiler's stack: return address, frame pointer, saved registers.
+const minFrame = 96
 
-// frameBytes bounds what one call of the checked function can take.
+// frameBytes estimates from above what one call of the checked function takes: engines keep a slot for each value that
+// they cannot hold in a register, and seldom use one twice; what is passed to callees lies in it too.
 func frameBytes(c *checker) uint32 {
-	return minFrame + 8*uint32(len(c.locals)+c.depth+c.sets)
+	n := minFrame + 8*uint32(len(c.locals)+c.depth+c.sets+c.passed)
+	if c.leavesCode {
+		n += minFrame
+	}
+	return n
 }

@@ -134,9 +134,6 @@ type module struct {
 
 	// sameType gives the first type equal to each; indirect calls are known by those.
 	sameType []int
-	// indirectCharge is what the call graph finds for each of them: the bytes of stack that a call charges where it
-	// stands; 0 when the functions called charge for themselves.
-	indirectCharge []uint32
 }
 
 func (m *module) funcType(index uint32) funcType { return m.types[m.funcs[index]] }

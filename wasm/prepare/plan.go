@@ -10,7 +10,7 @@ type plan struct {
 
 	checks marks // stores behind which the stored values are looked at
 
-	charge uint32 // bytes of stack to charge at entry; 0 when its callers' charges cover it
+	charge uint32 // bytes of stack that a call charges; 0 if it does not
 	test   bool   // fuel is tested at entry
 }
 

@@ -53,5 +53,5 @@ func Module(original []byte, o Options) (prepared []byte, err error) {
 	m := readModule(original)
 	plans := checkBodies(m, o)
 	chargeCalls(m, plans)
-	return assemble(m, plans, o), nil
+	return assemble(m, rewriteBodies(m, plans, o)), nil
 }

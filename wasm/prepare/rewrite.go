@@ -34,9 +34,8 @@ type rewriter struct {
 type use uint8
 
 const (
-	stackAtEntry use = iota // the stack that was left when the function was entered
-	stackAtCall             // the same, before an indirect call
-	operand                 // of the instruction being written
+	stackBefore use = iota // the stack that was left when the function was entered
+	operand                // of the instruction being written
 	secondOperand
 	waiting // address and value of the first store that waits for a check; the others follow
 )
@@ -67,6 +66,45 @@ func (w *rewriter) emitIndex(o opcode, n uint32)  { w.code = appendU32(appendOp(
 func (w *rewriter) emitConst(o opcode, v int64)   { w.code = appendSigned(appendOp(w.code, o), v) }
 func (w *rewriter) emitBytes(o opcode, b string)  { w.code = append(appendOp(w.code, o), b...) }
 func (w *rewriter) emitBlock(o opcode, typ int64) { w.code = appendSigned(appendOp(w.code, o), typ) }
+
+// rewriteBodies gives the content of the code section. It may add types to the module.
+func rewriteBodies(m *module, plans []plan, o Options) []byte {
+	blocks := addBlockTypes(m, plans)
+	code := make([]byte, 0, len(m.original)+len(m.original)/2)
+	code = appendU32(code, uint32(len(m.bodies)))
+	w := &rewriter{m: m, o: o}
+	for i := range m.bodies {
+		typ := m.funcType(uint32(m.importedFuncs + i))
+		code = w.body(code, typ, blocks[typ.results], &plans[i], m.bodies[i])
+	}
+	return code
+}
+
+// addBlockTypes gives, for each type, the block type of a block that leaves its results; where the format has no short
+// form for one, a type is added to the module.
+func addBlockTypes(m *module, plans []plan) map[types]int64 {
+	blocks := map[types]int64{"": emptyBlock}
+	for i := range plans {
+		results := m.funcType(uint32(m.importedFuncs + i)).results
+		if _, known := blocks[results]; known {
+			continue
+		}
+		if len(results) == 1 {
+			blocks[results] = blockTypeOf(valType(results[0]))
+			continue
+		}
+		t := slices.Index(m.types, funcType{results: results})
+		if t < 0 {
+			t = len(m.types)
+			m.types = append(m.types, funcType{results: results})
+		}
+		blocks[results] = int64(t)
+	}
+	return blocks
+}
+
+// blockTypeOf is the type of a block that gives one value: the type's byte read as a signed LEB128 number.
+func blockTypeOf(t valType) int64 { return int64(int8(t<<1)) >> 1 }
 
 // body appends the rewritten body, its size before it, to out.
 func (w *rewriter) body(out []byte, typ funcType, blockType int64, p *plan, b body) []byte {
@@ -266,20 +304,8 @@ func (w *rewriter) target(label uint32) *block {
 }
 
 func (w *rewriter) call() {
-	charge := uint32(0)
-	if w.op == opCallIndirect {
-		charge = w.m.indirectCharge[w.m.sameType[w.a]]
-	}
-	if charge != 0 {
-		w.settle()
-		w.chargeStack(charge, stackAtCall)
-		w.testBoth()
-	}
 	w.publish()
 	w.code = appendInstr(w.code, &w.instr)
-	if charge != 0 {
-		w.creditStack(stackAtCall)
-	}
 	w.emitIndex(opGlobalGet, w.m.fuelGlobal())
 	w.emitIndex(opLocalSet, w.fuel)
 }

@@ -1,4 +1,4 @@
-package prepare_test
+package prepare
 
 import (
 	"context"
@@ -14,8 +14,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-
-	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
 // specCommand is one line of a script of the WebAssembly test suite, as wast2json writes it.
@@ -51,7 +49,7 @@ type outcome struct {
 // world runs scripts on one engine, with or without preparing the modules first.
 type world struct {
 	engine
-	options *prepare.Options // nil: run the originals
+	options *Options // nil: run the originals
 	dir     string
 
 	runtime wazero.Runtime
@@ -127,7 +125,7 @@ func (w *world) instantiate(t *testing.T, file, as string) (api.Module, string) 
 	ctx := context.Background()
 	wasm := readFile(t, w.dir, file)
 	if w.options != nil {
-		prepared, err := prepare.Module(wasm, *w.options)
+		prepared, err := Module(wasm, *w.options)
 		if err != nil {
 			w.refused[file] = err
 			return nil, "failed"
@@ -141,7 +139,7 @@ func (w *world) instantiate(t *testing.T, file, as string) (api.Module, string) 
 	w.all = append(w.all, m)
 	if w.options != nil {
 		w.arm()
-		if start := m.ExportedFunction(prepare.StartFunction); start != nil {
+		if start := m.ExportedFunction(StartFunction); start != nil {
 			if _, err := start.Call(ctx); err != nil {
 				m.Close(ctx)
 				w.all = w.all[:len(w.all)-1]
@@ -291,10 +289,10 @@ func sameF32(a, b uint32) bool {
 // the same fuel.
 func TestSpecSuite(t *testing.T) {
 	worlds := []*world{
-		{engine: compiler, options: &prepare.Options{}},
-		{engine: interpreter, options: &prepare.Options{}},
-		{engine: compiler, options: &prepare.Options{NaN: prepare.Eager, LowerRemainders: true}},
-		{engine: interpreter, options: &prepare.Options{NaN: prepare.Eager, LowerRemainders: true}},
+		{engine: compiler, options: &Options{}},
+		{engine: interpreter, options: &Options{}},
+		{engine: compiler, options: &Options{NaN: Eager, LowerRemainders: true}},
+		{engine: interpreter, options: &Options{NaN: Eager, LowerRemainders: true}},
 	}
 	var commands, nans, refused int
 	for _, script := range specScripts(t) {
