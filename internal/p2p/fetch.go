@@ -14,6 +14,7 @@ import (
 
 	"github.com/ipfs/boxo/exchange"
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -70,7 +71,7 @@ func (h *Host) meet(ctx context.Context, from []jobs.NodeID) []peer.ID {
 	met := make([]bool, len(from))
 	var wg sync.WaitGroup
 	for i, n := range from {
-		wg.Go(func() { met[i] = n != h.self && h.dial(ctx, peerOf(n)) == nil })
+		wg.Go(func() { met[i] = n != h.self && h.dial(ctx, peerOf(n)) == nil && h.direct(ctx, peerOf(n)) })
 	}
 	wg.Wait()
 	var holders []peer.ID
@@ -80,6 +81,21 @@ func (h *Host) meet(ctx context.Context, from []jobs.NodeID) []peer.ID {
 		}
 	}
 	return holders
+}
+
+// direct waits for a direct connection to a peer that is being dialled: relays carry no blobs,
+// but holes are punched once two nodes are connected through one.
+func (h *Host) direct(ctx context.Context, p peer.ID) bool {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for h.host.Network().Connectedness(p) != network.Connected {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // fetch is one blob on its way here.

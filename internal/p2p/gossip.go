@@ -141,6 +141,7 @@ func (h *Host) Announcements() <-chan Announcement {
 type authorRate struct {
 	mu      sync.Mutex
 	authors map[peer.ID]bucket
+	swept   time.Time // when the full buckets were last forgotten
 }
 
 type bucket struct {
@@ -155,7 +156,7 @@ func (r *authorRate) admit(p peer.ID, now time.Time) bool {
 	defer r.mu.Unlock()
 	b, known := r.authors[p]
 	if !known {
-		if len(r.authors) >= maxAuthors {
+		if len(r.authors) >= maxAuthors && now.Sub(r.swept) >= authorPause {
 			r.forgetFull(now)
 		}
 		if len(r.authors) >= maxAuthors {
@@ -183,6 +184,7 @@ func (b bucket) refilled(now time.Time) bucket {
 
 // forgetFull forgets the authors whose buckets are full again: they are as good as unknown.
 func (r *authorRate) forgetFull(now time.Time) {
+	r.swept = now
 	for p, b := range r.authors {
 		if b.refilled(now).tokens >= authorBurst {
 			delete(r.authors, p)

@@ -157,7 +157,9 @@ func (h *Host) options() []libp2p.Option {
 		libp2p.ListenAddrStrings(listenAddrs(h.cfg)...),
 		libp2p.EnableHolePunching(),
 		libp2p.EnableRelayService(),
-		libp2p.EnableAutoRelayWithPeerSource(h.relays, autorelay.WithMinInterval(time.Minute)),
+		libp2p.EnableAutoRelayWithPeerSource(h.relays,
+			autorelay.WithMinInterval(time.Minute), autorelay.WithBackoff(2*time.Minute),
+			autorelay.WithMinCandidates(1), autorelay.WithBootDelay(10*time.Second)),
 		libp2p.EnableNATService())
 }
 

@@ -46,7 +46,10 @@ func TestNearestAlone(t *testing.T) {
 		t.Errorf("alone: got %v, %v", got, err)
 	}
 	client := start(t, func(c *Config) { c.NoInbound = true; c.Bootstrap = h.Addrs() })
-	waitFor(t, "the client to connect", func() bool { return len(client.Peers()) == 1 })
+	waitFor(t, "the client to know the other", func() bool {
+		peers := client.Peers()
+		return len(peers) == 1 && peers[0].Server
+	})
 	got, err = client.Nearest(t.Context(), [32]byte{1}, 5)
 	if err != nil || !slices.Equal(got, []jobs.NodeID{h.Self()}) {
 		t.Errorf("beside a client: got %v, %v", got, err)

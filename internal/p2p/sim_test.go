@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,23 +18,28 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
-var simBits = 20_000_000
-
 // world is a simulated network in virtual time: 50 ms round trips, 20 Mbit/s links, nodes that
 // can die without a word, and partitions.
 type world struct {
 	net *simnet.Simnet
 
-	mu   sync.Mutex
-	dead map[string]bool // by IP address
-	side map[string]int  // which side of a partition
+	mu       sync.Mutex
+	dead     map[string]bool    // by IP address
+	side     map[string]int     // which side of a partition
+	firewall map[string]bool    // nobody gets in whom this one has not written to
+	wrote    map[[2]string]bool // from, to
 }
 
 // lost is the latency of a packet that never arrives.
 const lost = 10000 * time.Hour
 
 func newWorld(t *testing.T) *world {
-	w := &world{dead: make(map[string]bool), side: make(map[string]int)}
+	w := &world{
+		dead:     make(map[string]bool),
+		side:     make(map[string]int),
+		firewall: make(map[string]bool),
+		wrote:    make(map[[2]string]bool),
+	}
 	w.net = &simnet.Simnet{LatencyFunc: w.latency, Logger: slog.New(slog.DiscardHandler)}
 	w.net.Start()
 	t.Cleanup(w.net.Close)
@@ -45,6 +51,10 @@ func (w *world) latency(p *simnet.Packet) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dead[from] || w.dead[to] || w.side[from] != w.side[to] {
+		return lost
+	}
+	w.wrote[[2]string{from, to}] = true
+	if w.firewall[to] && !w.wrote[[2]string{to, from}] {
 		return lost
 	}
 	return 25 * time.Millisecond
@@ -70,8 +80,7 @@ func (w *world) cut(first, n int) {
 
 // node starts node i, which joins by node 0.
 func (w *world) node(t *testing.T, i int, hosts []*Host, change ...func(*Config)) *Host {
-	mbps := simBits
-	link := simnet.LinkSettings{BitsPerSecond: mbps}
+	link := simnet.LinkSettings{BitsPerSecond: 20_000_000}
 	return start(t, append([]func(*Config){func(c *Config) {
 		c.BucketSize = 8
 		c.Listen = []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", simIP(i))}
@@ -85,6 +94,12 @@ func (w *world) node(t *testing.T, i int, hosts []*Host, change ...func(*Config)
 			c.Bootstrap = hosts[0].Addrs()
 		}
 	}}, change...)...)
+}
+
+// wall puts node i behind a firewall.
+func (w *world) wall(i int) func(*Config) {
+	w.firewall[simIP(i)] = true
+	return func(c *Config) { c.HostOptions = append(c.HostOptions, libp2p.ForceReachabilityPrivate()) }
 }
 
 // noDialBacks turns off the AutoNAT service, which would dial from a socket outside the world.
@@ -137,7 +152,7 @@ func TestSimSilentDeath(t *testing.T) {
 			if want := sorted(keyOf(i), alive)[:5]; err != nil || !slices.Equal(got, want) {
 				t.Errorf("key %d: got %v, %v; want %v", i, got, err, want)
 			}
-			if took > 6*time.Second {
+			if took > 8*time.Second {
 				t.Errorf("key %d: took %v", i, took)
 			}
 			t.Log("nearest took", took)
@@ -152,7 +167,7 @@ func TestSimPartition(t *testing.T) {
 		w := newWorld(t)
 		hosts := w.grid(t, n)
 		w.cut(n/2, n)
-		time.Sleep(25 * time.Minute)
+		time.Sleep(10 * time.Minute)
 		for side, part := range [][]*Host{hosts[:n/2], hosts[n/2:]} {
 			got, err := part[0].Nearest(t.Context(), keyOf(1), 5)
 			if want := sorted(keyOf(1), part)[:5]; err != nil || !slices.Equal(got, want) {
@@ -175,5 +190,37 @@ func TestSimPartition(t *testing.T) {
 			}
 		}
 		t.Log("healed after", time.Since(begin))
+	})
+}
+
+// Nodes behind firewalls are found in the DHT, called through a relay, and then directly.
+func TestSimFirewalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		public := w.node(t, 0, nil)
+		source, got := newMemBlocks(), newMemBlocks()
+		blob := source.add(randomBytes(2 * jobs.BlockSize))
+		a := w.node(t, 1, []*Host{public}, w.wall(1))
+		b := w.node(t, 2, []*Host{public}, w.wall(2), func(c *Config) { c.Blocks = source })
+		b.Handle(testProtocol, echo)
+		time.Sleep(2 * time.Minute)
+		if a.Server() || b.Server() || !public.Server() {
+			t.Errorf("servers: %v %v %v", a.Server(), b.Server(), public.Server())
+		}
+		t.Log("addresses:", b.Addrs())
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if got, err := a.Call(ctx, b.Self(), testProtocol, []byte("through the wall")); err != nil || string(got) != "through the wall" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		c := a.bestConn(b.host.ID())
+		t.Log("called over", c.RemoteMultiaddr())
+		if err := a.Fetch(ctx, blob, []jobs.NodeID{b.Self()}, got.has, got.put); err != nil {
+			t.Error(err)
+		}
+		if c = a.bestConn(b.host.ID()); c.Stat().Limited {
+			t.Error("no hole was punched")
+		}
+		t.Log("fetched over", c.RemoteMultiaddr())
 	})
 }
