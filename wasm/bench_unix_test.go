@@ -4,6 +4,8 @@ package wasm_test
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,4 +51,43 @@ func ownCPU(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+}
+
+// BenchmarkStart is the time from nothing to the first answer, with the program compiled
+// before ("warm") or not ("cold").
+func BenchmarkStart(b *testing.B) {
+	programs := map[string]wasm.Program{
+		"empty": module(b, command{}.assemble()),
+		"go":    program(b, goGuest(b, "tool")),
+	}
+	for name, p := range programs {
+		for _, state := range []string{"cold", "warm"} {
+			b.Run(name+"/"+state, func(b *testing.B) {
+				dir := filepath.Join(b.TempDir(), "cache")
+				s, err := wasm.New(wasm.Options{CacheDir: dir, AllowWeak: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for b.Loop() {
+					g, err := s.Start(b.Context(), wasm.Spec{Program: p})
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := g.Run(b.Context(), wasm.Input{Args: []string{"nothing"}}, io.Discard); err != nil {
+						b.Fatal(err)
+					}
+					g.Close()
+					if state == "cold" {
+						entries, err := filepath.Glob(filepath.Join(dir, "*", "entry.json"))
+						if err != nil {
+							b.Fatal(err)
+						}
+						for _, e := range entries {
+							os.RemoveAll(filepath.Dir(e))
+						}
+					}
+				}
+			})
+		}
+	}
 }

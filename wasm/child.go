@@ -32,6 +32,8 @@ type setup struct {
 	Seed    uint64                 `json:"seed"`
 	Data    []File                 `json:"data"`
 	Idle    bool                   `json:"idle"`
+	// Interpret has the program interpreted, which needs no cache.
+	Interpret bool `json:"interpret"`
 }
 
 // readiness is what a run child says when it has loaded the program.

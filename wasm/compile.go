@@ -61,7 +61,7 @@ func compileFile(req compileRequest) error {
 		return fmt.Errorf("open the cache: %w", err)
 	}
 	ctx := context.Background()
-	engine := wazero.NewRuntimeWithConfig(ctx, engineConfig(cache))
+	engine := wazero.NewRuntimeWithConfig(ctx, engineConfig(cache, false))
 	_, err = engine.CompileModule(ctx, binary)
 	var file *fs.PathError
 	if errors.As(err, &file) {

@@ -151,7 +151,12 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 func (f failing) Read([]byte) (int, error)  { return 0, f.err }
 
 func TestNothingIsLeftForTheNextInput(t *testing.T) {
-	g := start(t, wasm.Spec{Program: module(t, leaving())})
+	for name, starts := range map[string]bool{"in _start": false, "in the start function": true} {
+		t.Run(name, func(t *testing.T) { testNothingIsLeft(t, start(t, wasm.Spec{Program: module(t, leaving(starts))})) })
+	}
+}
+
+func testNothingIsLeft(t *testing.T, g *wasm.Guest) {
 	for i, c := range []struct {
 		args    int
 		outcome jobs.Outcome

@@ -50,10 +50,11 @@ func engineVersion() string {
 
 // engineConfig is what the compile child and the run child must have the same, or else the
 // one would not find in the cache what the other put there.
-func engineConfig(cache wazero.CompilationCache) wazero.RuntimeConfig {
-	config := wazero.NewRuntimeConfig()
-	if Engine() == "interpreter" {
-		config = wazero.NewRuntimeConfigInterpreter()
+func engineConfig(cache wazero.CompilationCache, interpret bool) wazero.RuntimeConfig {
+	config := wazero.NewRuntimeConfigInterpreter()
+	if !interpret && Engine() == "compiler" {
+		config = wazero.NewRuntimeConfigCompiler()
 	}
-	return config.WithCoreFeatures(features).WithCompilationCache(cache)
+	// Debug information would be read for nothing but prettier traces.
+	return config.WithCoreFeatures(features).WithDebugInfoEnabled(false).WithCompilationCache(cache)
 }

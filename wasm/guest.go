@@ -152,7 +152,7 @@ func (s *Sandbox) spawn(ctx context.Context, spec Spec, e entry) (*child, error)
 	key := cacheKey(spec.Program.Digest, spec.Profile)
 	text, err := json.Marshal(setup{
 		Program: spec.Program.Path, Cache: s.cache.path(key), Files: e.Files,
-		Limits: spec.Limits, Seed: spec.Seed, Data: spec.Data, Idle: spec.Idle,
+		Limits: spec.Limits, Seed: spec.Seed, Data: spec.Data, Idle: spec.Idle, Interpret: spec.interpret,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the setup: %w", err)

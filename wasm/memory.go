@@ -26,8 +26,12 @@ type memory struct {
 	refused bool   // more than the limit was asked for
 }
 
-// begin forgets about the last guest.
-func (m *memory) begin() { m.size, m.files, m.peak, m.refused = 0, 0, 0, false }
+// begin forgets about the last guest. An instance that was never finished is not freed by
+// wazero.
+func (m *memory) begin() {
+	m.Free()
+	m.files, m.peak, m.refused = 0, 0, false
+}
 
 // fits reports whether the limit allows so many bytes of linear memory and of files.
 func (m *memory) fits(size, files uint64) bool {
@@ -76,4 +80,5 @@ func (m *memory) Free() {
 		// The next guest would see what this one wrote; and a panic would be recovered by wazero.
 		die(fmt.Errorf("clear the memory of a guest: %w", err))
 	}
+	m.size = 0
 }

@@ -82,6 +82,7 @@ type command struct {
 	pages   int        // of memory; 0 is 1
 	data    string     // at address 0
 	table   int        // elements; 0 is no table
+	starts  bool       // code is the module's start function, and _start does nothing
 }
 
 type imported struct {
@@ -112,15 +113,22 @@ func (c command) assemble() []byte {
 	if c.table > 0 {
 		tables = section(4, list(join([]byte{funcRef, 0}, leb(uint64(c.table)))))
 	}
+	first := byte(len(c.imports))
+	functions, bodies, export, start := [][]byte{{0}}, [][]byte{join(leb(uint64(len(body))), body)}, first, []byte(nil)
+	if c.starts {
+		functions, bodies = append(functions, []byte{0}), append(bodies, []byte{2, 0, end})
+		export, start = first+1, section(8, []byte{first})
+	}
 	return join([]byte("\x00asm\x01\x00\x00\x00"),
 		section(1, list(types...)),
 		section(2, list(imports...)),
-		section(3, list([]byte{0})),
+		section(3, list(functions...)),
 		tables,
 		section(5, list(join([]byte{0}, leb(uint64(max(c.pages, 1)))))),
 		section(6, list([]byte{i32, 1, i32Const, 0, end})), // one global, a variable
-		section(7, list(join(text("_start"), []byte{0, byte(len(c.imports))}), join(text("memory"), []byte{2, 0}))),
-		section(10, list(join(leb(uint64(len(body))), body))),
+		section(7, list(join(text("_start"), []byte{0, export}), join(text("code"), []byte{0, first}), join(text("memory"), []byte{2, 0}))),
+		start,
+		section(10, list(bodies...)),
 		section(11, list(join([]byte{0, i32Const, 0, end}, text(c.data)))),
 	)
 }
@@ -130,12 +138,12 @@ func spinning() []byte { return command{code: []byte{loop, noResult, br, 0, end}
 
 // leaving marks every byte, global and page that it can reach. Before, it traps when it
 // finds a mark. Its end depends on the number of its arguments: return, trap or exit.
-func leaving() []byte {
+func leaving(starts bool) []byte {
 	const pages, size = 4, 4 << 16
 	fill := func(from, n []byte) []byte { return join(from, constant(0xaa), n, []byte{bulk, 11, 0}) }
 	unless := func(condition []byte) []byte { return join(condition, []byte{ifElse, noResult, unreachable, end}) }
 	return command{
-		imports: []imported{argsSizesGet, procExit}, locals: 1, pages: pages, table: 2,
+		imports: []imported{argsSizesGet, procExit}, starts: starts, locals: 1, pages: pages, table: 2,
 		code: join(
 			[]byte{loop, noResult},
 			unless([]byte{localGet, 0, i64Load, 3, 0, i64Eqz, i32Eqz}),

@@ -18,7 +18,7 @@ type ending struct {
 	reason  string
 }
 
-// endingOf says what the error of an instantiation means.
+// endingOf says what the error of an instantiation, or of a call, means.
 func endingOf(err error) ending {
 	var exit *sys.ExitError
 	var crash runtime.Error
@@ -59,7 +59,7 @@ func firstLine(err error) string {
 // trapReason is what happened and in which function, without the rest of the trace.
 func trapReason(err error) string {
 	what, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n\t")
-	if _, after, ok := strings.Cut(what, "] failed: "); ok { // module[] function[_start] failed: …
+	if _, after, ok := strings.Cut(what, " failed: "); ok { // start function[…] failed: …
 		what = after
 	}
 	what = strings.TrimPrefix(what, "wasm error: ")

@@ -119,7 +119,7 @@ func (r *runner) load() (*failure, error) {
 	r.seed = s.Seed
 	r.memory = &memory{limit: s.Limits.Memory &^ (1<<16 - 1)}
 	r.ctx = experimental.WithMemoryAllocator(context.Background(), r.memory)
-	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(cache))
+	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(cache, s.Interpret))
 	if _, err := wasi_snapshot_preview1.Instantiate(r.ctx, r.engine); err != nil {
 		return nil, fmt.Errorf("prepare the WASI functions: %w", err)
 	}
@@ -161,7 +161,7 @@ func (r *runner) one(payload []byte) error {
 	}
 	end := r.guest(in, file)
 	if r.memory.refused && (end.outcome == jobs.Exit || end.outcome == jobs.Trap) {
-		end = ending{outcome: jobs.MemoryLimit, exit: end.exit, reason: "asked for more memory than the limit"}
+		end = ending{outcome: jobs.MemoryLimit, reason: "asked for more memory than the limit"}
 	}
 	f := newFrame(r.outbox, kindReport)
 	f = append(f, byte(end.outcome))
@@ -192,10 +192,12 @@ func (r *runner) guest(in guestInput, file *files.Host) ending {
 		WithWalltime(now.wall, 1000).
 		WithNanotime(now.monotonic, 1).
 		WithNanosleep(now.sleep)
-	instance, err := r.engine.InstantiateModule(r.ctx, r.program, config)
-	if instance != nil {
-		instance.Close(r.ctx) // gives the memory back; it has no error to give
+	instance, err := r.engine.InstantiateModule(r.ctx, r.program, config.WithStartFunctions())
+	if err != nil {
+		return endingOf(err)
 	}
+	defer instance.Close(r.ctx) // gives the memory back; it has no error to give
+	_, err = instance.ExportedFunction("_start").Call(r.ctx)
 	return endingOf(err)
 }
 

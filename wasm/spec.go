@@ -59,6 +59,8 @@ type Spec struct {
 	Seed    uint64
 	Data    []File // shown at /data/NAME
 	Idle    bool   // a stranger's guest: only cycles that nobody else wants
+
+	interpret bool // not compiled: Check compares the two
 }
 
 // Input is what one invocation of the program reads.

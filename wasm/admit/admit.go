@@ -63,7 +63,8 @@ func refuse(format string, args ...any) {
 
 // Summary is what a scan learns about a program besides that it may be taken.
 type Summary struct {
-	Memory uint64 // bytes of memory that the program starts with
+	Memory  uint64   // bytes of memory that the program starts with
+	Imports []string // functions of WASI, in the module's order
 }
 
 // Scan reads a module and returns a *Refused error when the grid will not take it.

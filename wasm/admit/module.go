@@ -185,6 +185,7 @@ func (m *module) importing() {
 		if from != offeredModule || !slices.Contains(offered(), name) {
 			m.foreign = append(m.foreign, printable(from)+"."+printable(name))
 		}
+		m.summary.Imports = append(m.summary.Imports, name)
 		m.touching = m.touching || !slices.Contains([]string{"proc_exit", "sched_yield"}, name)
 		return
 	case 1:
