@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+var donor = Kind{Donates: true, Keeps: true, Slots: 2}
+
+// check collects a job at a node and compares every answer with the program's.
+func check(t *testing.T, n *Node, job *jobs.Job, within time.Duration) *collect.Collector {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	c, err := n.Collect(ctx, job)
+	if err != nil {
+		p := c.Progress(time.Now())
+		t.Fatalf("after %s: %v; units %v, %d of %d inputs, keepers: %v", within, err, p.Units, p.Done, p.Inputs, p.Error)
+	}
+	next := uint64(0)
+	err = c.Each(ctx, false, func(a collect.Answer, out io.Reader) error {
+		got, err := io.ReadAll(out)
+		if want := fmt.Sprint(next); string(got) != want || a.Number != next || a.Open || err != nil {
+			return fmt.Errorf("input %d: answer %q, number %d, open %v, error %v", next, got, a.Number, a.Open, err)
+		}
+		next++
+		return nil
+	})
+	if err != nil || next != job.Head.Inputs {
+		t.Fatalf("%d answers of %d: %v", next, job.Head.Inputs, err)
+	}
+	return c
+}
+
+func submitTo(t *testing.T, n *Node, j Job) *jobs.Job {
+	t.Helper()
+	job, err := n.Submit(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+func TestSmallGrids(t *testing.T) {
+	for donors := 2; donors <= 7; donors++ {
+		for _, inputs := range []int{1, 2, 100} {
+			t.Run(fmt.Sprintf("%d donors, %d inputs", donors, inputs), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := New()
+					defer g.Close()
+					g.Latency = 10 * time.Millisecond
+					for range donors {
+						g.Add(donor)
+					}
+					s := g.Add(Kind{})
+					job := submitTo(t, s, Job{Inputs: inputs})
+					c := check(t, s, job, time.Hour)
+					if p := c.Progress(time.Now()); p.Executions != 2*uint64(job.Head.Units) {
+						t.Errorf("%d executions of %d units with 2 votes each and nobody failing", p.Executions, job.Head.Units)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A node alone is its own grid: its word is enough for its own job.
+func TestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		n := g.Add(Kind{Keeps: true, RunsOwn: true, Slots: 2})
+		check(t, n, submitTo(t, n, Job{Inputs: 50, PerUnit: 7}), time.Minute)
+	})
+}
+
+// With one donor a job of two votes waits, and goes on when another comes.
+func TestWaitsForASecondDonor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Add(donor)
+		s := g.Add(Kind{Keeps: true})
+		job := submitTo(t, s, Job{Inputs: 5})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		if c, err := s.Collect(ctx, job); err == nil {
+			t.Fatalf("done with one donor: %+v", c.Progress(time.Now()))
+		}
+		g.Add(donor)
+		check(t, s, job, time.Minute)
+	})
+}
+
+// Everyone who kept a shard dies, one after the other, and the submitter with them.
+func TestKeepersDieOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		slow := donor
+		slow.Takes = 20 * time.Second
+		for range 12 {
+			g.Add(slow)
+		}
+		s := g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 200})
+		s.Kill()
+		ref := protocol.ShardRef{Job: job.ID}
+		first := g.KeepersOf(ref)
+		if len(first) != 5 {
+			t.Fatalf("%d keepers", len(first))
+		}
+		for _, k := range first {
+			time.Sleep(time.Minute)
+			k.Kill()
+		}
+		check(t, g.Add(Kind{}), job, 3*time.Hour)
+		time.Sleep(2 * time.Minute)
+		if n := len(g.KeepersOf(ref)); n != 5 {
+			t.Errorf("%d keepers in the end", n)
+		}
+	})
+}
+
+// A partition makes two quorums; after it heals the records merge and nothing is lost.
+func TestPartitionHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		slow := donor
+		slow.Takes = 5 * time.Second
+		side := map[*Node]bool{}
+		for i := range 10 {
+			side[g.Add(slow)] = i%2 == 0
+		}
+		s := g.Add(Kind{})
+		side[s] = true
+		job := submitTo(t, s, Job{Inputs: 300})
+		time.Sleep(20 * time.Second)
+		g.Cut(func(a, b *Node) bool { return side[a] != side[b] })
+		time.Sleep(5 * time.Minute)
+		g.Cut(nil)
+		check(t, s, job, 3*time.Hour)
+	})
+}
+
+// Donors that are killed and started again go on with what they had sealed.
+func TestRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		slow := donor
+		slow.Takes = 3 * time.Second
+		var ns []*Node
+		for range 6 {
+			ns = append(ns, g.Add(slow))
+		}
+		s := g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 300})
+		for i := range 30 {
+			time.Sleep(7 * time.Second)
+			n := ns[i%len(ns)]
+			n.Kill()
+			time.Sleep(time.Second)
+			n.Start(slow)
+		}
+		check(t, s, job, 3*time.Hour)
+	})
+}
+
+// One of five lies about everything: no wrong answer is delivered.
+func TestLiar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		liar := donor
+		liar.Run = func(in []byte) []byte { return append([]byte("not "), in...) }
+		g.Add(liar)
+		for range 4 {
+			g.Add(donor)
+		}
+		s := g.Add(Kind{})
+		check(t, s, submitTo(t, s, Job{Inputs: 300}), time.Hour)
+	})
+}
+
+func TestManyShards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		for range 3 {
+			g.Add(donor)
+		}
+		s := g.Add(Kind{})
+		check(t, s, submitTo(t, s, Job{Inputs: 5000}), 24*time.Hour)
+	})
+}
