@@ -136,6 +136,11 @@ func (c command) assemble() []byte {
 // spinning computes for ever.
 func spinning() []byte { return command{code: []byte{loop, noResult, br, 0, end}}.assemble() }
 
+// recursing calls itself so many times.
+func recursing(times int32) []byte {
+	return command{code: join([]byte{globalGet, 0}, constant(1), []byte{i32Add, globalSet, 0, globalGet, 0}, constant(times), []byte{i32LtU, ifElse, noResult, call, 0, end})}.assemble()
+}
+
 // leaving marks every byte, global and page that it can reach. Before, it traps when it
 // finds a mark. Its end depends on the number of its arguments: return, trap or exit.
 func leaving(starts bool) []byte {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,7 +25,7 @@ func main() {
 		"cat": cat, "upper": upper, "args": args, "exit": exit, "panic": panics, "time": times,
 		"random": random, "grow": grow, "flood": flood, "spin": spin, "recurse": recurse,
 		"stderr": errs, "sum": sum, "nothing": nothing, "env": env,
-		"read": read, "list": list, "write": write, "churn": churn,
+		"read": read, "list": list, "write": write, "churn": churn, "float": float,
 	}
 	do := does[os.Args[1]]
 	if do == nil {
@@ -117,6 +118,15 @@ func spin([]string) {
 		n = n*3 | 1
 	}
 	fmt.Println(n)
+}
+
+// float prints the bits of numbers that engines could disagree about.
+func float([]string) {
+	x := 0.1
+	for i := range 1000 {
+		x = math.Sin(x)*1e3 + math.Sqrt(x*x+float64(i)) - math.Exp(-x)
+	}
+	fmt.Printf("%x %x\n", math.Float64bits(x), math.Float32bits(float32(x)))
 }
 
 func recurse(args []string) { fmt.Println(deep(number(args[0]))) }
