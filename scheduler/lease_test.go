@@ -79,6 +79,7 @@ func (d *day) claim(t *rapid.T, worker string, h jobs.Hold) {
 		u := l.look(d.now, int(h.Unit))
 		open, had = u.free&(1<<h.Replica) != 0, u.leaseOf(id, h.Replica) >= 0
 	}
+	heard := int(h.Unit) < l.Units() && l.units[h.Unit].heardFrom(id)
 	got := l.Claim(d.now, id, []jobs.Hold{h, h})
 	if len(got) == 0 {
 		return
@@ -87,6 +88,8 @@ func (d *day) claim(t *rapid.T, worker string, h jobs.Hold) {
 	switch count, _ := busy(l, d.now, int(h.Unit)); {
 	case len(got) != 1 || got[0] != h:
 		t.Fatalf("asked for %v twice, granted %v", h, got)
+	case heard:
+		t.Fatalf("granted %v to %s, who has spoken", h, worker)
 	case state.Decided():
 		t.Fatalf("granted a unit that is %s", state)
 	case worker != "sam" && !had && !open:

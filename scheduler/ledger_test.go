@@ -68,6 +68,7 @@ func TestGranted(t *testing.T) {
 		"two of five":                    {placed: five, set: five, by: five[:2]},
 		"three of five":                  {placed: five, set: five, by: five[2:], want: true},
 		"alone, of a larger placement":   {placed: five, set: five[:1], by: five[:1]},
+		"one of three, twice":            {placed: five[:3], set: five[:3], by: []string{"k1", "k1"}},
 		"one named twice":                {placed: five, set: []string{"k1", "k1", "k2"}, by: five[:1]},
 		"one named three times":          {placed: five, set: []string{"k1", "k1", "k1"}, by: five[:1]},
 		"newcomers, with a custodian":    {placed: five, set: []string{"k1", "n1", "n2"}, by: []string{"k1", "n1"}, want: true},
@@ -80,20 +81,26 @@ func TestGranted(t *testing.T) {
 		"none":                           {placed: five, set: five},
 	} {
 		w := newWorld(t, standard(1, 1))
-		l := w.ledger()
+		var rs, grants []*jobs.Record
 		if tc.placed != nil {
-			l = placedOn(w, tc.placed...)
+			rs = append(rs, w.sign("sam", &jobs.Placement{Keepers: w.ids(tc.placed)}))
 		}
 		for from, to := range tc.handover {
-			w.apply(l, w.sign(from, &jobs.Handover{Set: w.ids(to)}))
+			rs = append(rs, w.sign(from, &jobs.Handover{Set: w.ids(to)}))
 		}
-		var grants []*jobs.Record
 		for _, k := range tc.by {
 			grants = append(grants, w.grant(k, "ann", tc.set, jobs.Hold{}))
 		}
-		w.apply(l, append(grants, w.seal("ann", 0, 0, "a", grants...))...)
-		if seals, _ := l.RoundComplete(0, 0); (len(seals) == 1) != tc.want {
-			t.Errorf("%s: granted is %v", name, !tc.want)
+		rs = append(append(rs, grants...), w.seal("ann", 0, 0, "a", grants...))
+		for i := range rs {
+			l := w.ledger()
+			for _, r := range append(slices.Clone(rs[i:]), rs[:i]...) {
+				w.apply(l, r)
+				l.Verdict(0) // to be judged again when that changes
+			}
+			if seals, _ := l.RoundComplete(0, 0); (len(seals) == 1) != tc.want {
+				t.Errorf("%s: granted is %v", name, !tc.want)
+			}
 		}
 	}
 }
@@ -101,7 +108,7 @@ func TestGranted(t *testing.T) {
 // A grant is for a worker, a unit and a replica, and counts only where a seal names it.
 func TestGrantIsForWhatItNames(t *testing.T) {
 	w := newWorld(t, standard(2, 1))
-	g := w.grant("k1", "ann", []string{"k1"}, jobs.Hold{Unit: 0, Replica: 1})
+	g := w.grant("k1", "ann", []string{"k1"}, jobs.Hold{Unit: 0, Replica: 1}, jobs.Hold{Unit: 0, Replica: jobs.MaxVotes})
 	for name, tc := range map[string]struct {
 		seal *jobs.Record
 		want bool
@@ -110,6 +117,7 @@ func TestGrantIsForWhatItNames(t *testing.T) {
 		"another worker":  {w.seal("bob", 0, 1, "a", g), false},
 		"another unit":    {w.seal("ann", 1, 1, "a", g), false},
 		"another replica": {w.seal("ann", 0, 0, "a", g), false},
+		"no replica":      {w.seal("ann", 0, jobs.MaxVotes, "a", g), false},
 		"unnamed":         {w.seal("ann", 0, 1, "a"), false},
 	} {
 		l := placedOn(w, "k1")
@@ -190,10 +198,10 @@ func TestStrangersHaveHalfOfTheRoom(t *testing.T) {
 }
 
 func TestAttach(t *testing.T) {
-	w := newWorld(t, standard(2, 2))
+	w := newWorld(t, standard(3, 2))
 	r := w.reveal("sam", 0, WholeUnit, "a,?")
 	short := w.reveal("sam", 1, WholeUnit, "a")
-	lying := *w.reveal("sam", 1, WholeUnit, "a,?").Body.(*jobs.Reveal)
+	lying := *w.reveal("sam", 2, WholeUnit, "a,?").Body.(*jobs.Reveal)
 	lying.GaveUp = false
 	liar := w.sign("sam", &lying)
 	l := w.ledger()
@@ -205,8 +213,8 @@ func TestAttach(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := idsOf(l.Wanted()); len(got) != 1 || got[0] != r.ID {
-		t.Errorf("wanted are %.8s: a submitter that contradicts itself has no vote to wait for", got)
+	if got := len(l.Wanted()); got != 3 {
+		t.Errorf("%d wanted", got)
 	}
 	for name, err := range map[string]error{
 		"too few":      l.Attach(short, w.tuples("a")),
@@ -221,8 +229,22 @@ func TestAttach(t *testing.T) {
 	if err := l.Attach(r, w.tuples("a,?")); err != nil || l.Verdict(0).State != Stuck {
 		t.Errorf("%v, unit %s", err, l.Verdict(0).State)
 	}
-	if len(l.Verdict(1).Votes) != 0 || len(l.Wanted()) != 0 {
-		t.Error("what the liar and the short one revealed counts, or is still wanted")
+	if err := l.Attach(liar, w.tuples("a,?")); err == nil {
+		t.Error("misstated, with tuples that are known: attached")
+	}
+	if len(l.Verdict(1).Votes) != 0 || len(l.Verdict(2).Votes) != 0 {
+		t.Error("what the liar or the short one revealed counts")
+	}
+}
+
+// Tuples that are known from one unit are no answer for a unit with more inputs.
+func TestTuplesOfAnotherUnit(t *testing.T) {
+	w := newWorld(t, standard(2, 1))
+	w.manifest.Units[1].Count = 2
+	l := w.ledger()
+	w.apply(l, w.reveal("sam", 0, WholeUnit, "a"), w.reveal("sam", 1, WholeUnit, "a"))
+	if l.Verdict(0).State != Agreed || l.Verdict(1).State != Open {
+		t.Errorf("units %s and %s", l.Verdict(0).State, l.Verdict(1).State)
 	}
 }
 

@@ -102,7 +102,10 @@ func (w *world) outOfTurn(pick chooser, s *scene) *jobs.Record {
 		b.GaveUp = !b.GaveUp
 		return w.sign(s.worker, &b)
 	}
-	return w.reveal(s.worker, s.unit, s.replica+1, s.answer)
+	// another replica than was sealed
+	b := *w.reveal(s.worker, s.unit, s.replica, s.answer).Body.(*jobs.Reveal)
+	b.Replica++
+	return w.sign(s.worker, &b)
 }
 
 // ofTheShard is a record about more than a unit, or the submitter's own run.

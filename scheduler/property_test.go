@@ -145,6 +145,9 @@ func TestContradictionIsForGood(t *testing.T) {
 			if voted := l.Verdict(0).votedBy(w.node("eve").ID()); voted == contradicted {
 				t.Fatalf("sealed %d answers, voted: %v", len(said), voted)
 			}
+			if donors := len(l.Summary(epoch).Donors); (donors == 0) != contradicted {
+				t.Fatalf("sealed %d answers, %d donors", len(said), donors)
+			}
 		}
 	})
 }

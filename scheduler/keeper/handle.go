@@ -147,7 +147,7 @@ func (k *Keeper) open(s *shard, bs []jobs.Batch) ([]*jobs.Record, error) {
 		if bs[i].Job != s.ref.Job {
 			return nil, protocol.Refuse(protocol.Bad, "records of another job")
 		}
-		rs, err := bs[i].Open(k.cfg.Network)
+		rs, err := bs[i].OpenWith(k.cfg.Network, k.verify)
 		if err != nil {
 			return nil, protocol.Refuse(protocol.Bad, "%v", err)
 		}

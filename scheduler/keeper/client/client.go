@@ -44,6 +44,7 @@ type Client struct {
 	network string
 	peers   Peers
 	local   Local
+	verify  jobs.Verifier
 
 	mu   sync.Mutex
 	sets map[protocol.ShardRef]cached
@@ -56,7 +57,7 @@ type cached struct {
 
 // New makes a client.
 func New(network string, peers Peers, local Local) *Client {
-	return &Client{network: network, peers: peers, local: local, sets: map[protocol.ShardRef]cached{}}
+	return &Client{network: network, peers: peers, local: local, verify: RememberingVerifier(), sets: map[protocol.ShardRef]cached{}}
 }
 
 // Keepers are the shard's keepers: the nodes nearest to its key that answered, as of at most
@@ -173,7 +174,7 @@ func (c *Client) open(bs []jobs.Batch, ref protocol.ShardRef) []*jobs.Record {
 		if bs[i].Job != ref.Job || bs[i].Shard != ref.Shard && bs[i].Shard != jobs.WholeJob {
 			continue
 		}
-		if rs, err := bs[i].Open(c.network); err == nil {
+		if rs, err := bs[i].OpenWith(c.network, c.verify); err == nil {
 			out = append(out, rs...)
 		}
 	}
