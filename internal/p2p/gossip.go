@@ -51,6 +51,7 @@ func startGossip(ctx context.Context, h host.Host, cfg Config) (*gossip, error) 
 		pubsub.WithMaxMessageSize(MaxAnnouncement+gossipOverhead),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictSign),
 		pubsub.WithFloodPublish(true),
+		pubsub.WithLogger(slog.New(demoted{cfg.Logger.Handler()})),
 		pubsub.WithValidateQueueSize(announceQueue),
 		pubsub.WithPeerOutboundQueueSize(64),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(

@@ -47,6 +47,7 @@ type Host struct {
 	store   ds.Batching
 	dht     *dht.IpfsDHT
 	dhtID   protocol.ID
+	lan     *lan
 	gate    *gate
 	reach   *reach
 	live    *liveness
@@ -86,6 +87,7 @@ func New(cfg Config) (_ *Host, err error) {
 	if h.store, err = openStore(cfg); err != nil {
 		return nil, err
 	}
+	h.lan = newLAN()
 	h.gate = newGate(cfg.Allow)
 	if err = h.listen(); err != nil {
 		return nil, err
@@ -121,7 +123,7 @@ func (h *Host) build() (err error) {
 	h.gate.cut = func(p peer.ID) { _ = h.host.Network().ClosePeer(p) }
 	h.live = newLiveness(h.ctx, h.host)
 	h.serving = newDHTHost(h.host)
-	h.reach = &reach{host: h.host, inbound: !h.cfg.NoInbound && !h.cfg.Passing}
+	h.reach = &reach{host: h.host, lan: h.lan, may: !h.cfg.NoInbound && !h.cfg.Passing}
 	h.calls = newExchanger(h.host, h.dial)
 	h.blobs = startBlobs(h)
 	h.live.busy = h.blobs.busy
@@ -146,7 +148,7 @@ func (h *Host) options() []libp2p.Option {
 		libp2p.ConnectionGater(h.gate),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(dialTimeout)),
-		libp2p.DialRanker(rankDials),
+		libp2p.DialRanker(h.lan.rankDials),
 		libp2p.DisableMetrics(),
 		libp2p.EnableRelay(),
 	}
@@ -173,7 +175,7 @@ func (h *Host) relays(_ context.Context, limit int) <-chan peer.AddrInfo {
 		return offered
 	}
 	for _, p := range h.connectedServers() {
-		if c := h.bestConn(p); c == nil || isInside(c.RemoteMultiaddr()) {
+		if c := h.bestConn(p); c == nil || h.lan.inside(c.RemoteMultiaddr()) {
 			continue
 		}
 		if len(offered) == limit {

@@ -58,9 +58,9 @@ func limits() rcmgr.ConcreteLimitConfig {
 	}.Build(scaled.Scale(systemMemory, 1024))
 }
 
-// insidePrefixes are loopback, private and link-local addresses: many nodes of one LAN, or one
-// machine, share them, so the limits per address do not apply.
-var insidePrefixes = [...]netip.Prefix{
+// sharedPrefixes are loopback, private and link-local addresses: many nodes of one machine share
+// them, and machines of one LAN trust each other more, so the limits per address do not apply.
+var sharedPrefixes = [...]netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"),
 	netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("169.254.0.0/16"),
@@ -70,7 +70,7 @@ var insidePrefixes = [...]netip.Prefix{
 func resourceManager() (network.ResourceManager, error) {
 	var v4, v6 []rcmgr.NetworkPrefixLimit
 	var unlimited []rate.PrefixLimit
-	for _, p := range insidePrefixes {
+	for _, p := range sharedPrefixes {
 		l := rcmgr.NetworkPrefixLimit{Network: p, ConnCount: math.MaxInt}
 		if p.Addr().Is4() {
 			v4 = append(v4, l)
@@ -80,13 +80,13 @@ func resourceManager() (network.ResourceManager, error) {
 		unlimited = append(unlimited, rate.PrefixLimit{Prefix: p})
 	}
 	// A whole office may sit behind one public address.
-	perAddress := rate.Limit{RPS: 2, Burst: 64}
+	perAddress := rate.Limit{RPS: 8, Burst: 256}
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits()),
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithNetworkPrefixLimit(v4, v6),
 		rcmgr.WithLimitPerSubnet(
-			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: 64}},
-			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: 64}, {PrefixLength: 48, ConnCount: 256}}),
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: 256}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: 256}}),
 		rcmgr.WithConnRateLimiters(&rate.Limiter{
 			NetworkPrefixLimits: unlimited,
 			SubnetRateLimiter: rate.SubnetLimiter{

@@ -68,7 +68,7 @@ func addrRank(a ma.Multiaddr) int {
 	switch {
 	case isRelayed(a):
 		return 2
-	case isInside(a):
+	case !manet.IsPublicAddr(a):
 		return 1
 	default:
 		return 0
@@ -80,11 +80,11 @@ const farDelay = 200 * time.Millisecond
 
 // rankDials puts TCP first where the peer is near: QUIC costs three times the CPU for bulk and
 // gains nothing without loss or NAT. Elsewhere libp2p's own order holds, which is QUIC first.
-func rankDials(addrs []ma.Multiaddr) []network.AddrDelay {
+func (l *lan) rankDials(addrs []ma.Multiaddr) []network.AddrDelay {
 	var near []network.AddrDelay
 	var rest []ma.Multiaddr
 	for _, a := range addrs {
-		if _, err := a.ValueForProtocol(ma.P_TCP); err == nil && isInside(a) {
+		if _, err := a.ValueForProtocol(ma.P_TCP); err == nil && l.inside(a) {
 			near = append(near, network.AddrDelay{Addr: a})
 		} else {
 			rest = append(rest, a)

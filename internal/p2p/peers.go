@@ -11,6 +11,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -77,7 +78,7 @@ func (h *Host) bestConn(p peer.ID) network.Conn {
 
 func networkOf(c network.Conn) string {
 	ip, ok := addrIP(c.RemoteMultiaddr())
-	if !ok || (isInside(c.RemoteMultiaddr())) {
+	if !ok || !manet.IsPublicAddr(c.RemoteMultiaddr()) {
 		return ""
 	}
 	bits := 48

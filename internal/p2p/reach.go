@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
@@ -19,12 +17,13 @@ const outsideKept = 10 * time.Minute
 
 // reach decides whether other nodes can open connections to this one. Only then may it be a
 // DHT server, and so a keeper. The rule: while every known peer is on the same LAN or machine,
-// a private address is reachable; from the first peer outside only a dial-back from outside
+// any address is reachable; from the first peer outside only a dial-back from outside
 // counts, or, until somebody has tried one, a public address on an interface of this machine.
 type reach struct {
-	host    host.Host
-	inbound bool // accepts connections at all
-	server  atomic.Bool
+	host   host.Host
+	lan    *lan
+	may    bool // it accepts connections, and will stay
+	server atomic.Bool
 
 	mu       sync.Mutex
 	dialBack network.Reachability
@@ -40,7 +39,7 @@ func (r *reach) dialledBack(found network.Reachability) {
 
 // decide applies the rule, and reports whether the decision has changed.
 func (r *reach) decide(now time.Time) (server, changed bool) {
-	server = r.inbound && r.reachable(now)
+	server = r.may && r.reachable(now)
 	return server, r.server.Swap(server) != server
 }
 
@@ -63,7 +62,7 @@ func (r *reach) reachable(now time.Time) bool {
 
 func (r *reach) seesOutside() bool {
 	for _, c := range r.host.Network().Conns() {
-		if !isInside(c.RemoteMultiaddr()) {
+		if !r.lan.inside(c.RemoteMultiaddr()) {
 			return true
 		}
 	}
@@ -81,38 +80,6 @@ func (r *reach) onPublicInterface() bool {
 		}
 	}
 	return false
-}
-
-// isInside reports whether an address is one of this LAN or machine. A relayed connection
-// comes from who knows where.
-func isInside(a ma.Multiaddr) bool {
-	ip, ok := addrIP(a)
-	if !ok || isRelayed(a) {
-		return false
-	}
-	for _, p := range insidePrefixes {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}
-
-func addrIP(a ma.Multiaddr) (netip.Addr, bool) {
-	if a == nil {
-		return netip.Addr{}, false
-	}
-	ip, err := manet.ToIP(a)
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	addr, ok := netip.AddrFromSlice(ip)
-	return addr.Unmap(), ok
-}
-
-func isRelayed(a ma.Multiaddr) bool {
-	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
-	return err == nil
 }
 
 // dhtHost is the host that kad-dht is given. The DHT believes itself a server for ever; whether

@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,17 @@ type fakeConn struct {
 
 func (c fakeConn) RemoteMultiaddr() ma.Multiaddr { return c.remote }
 
+// campus is a LAN with public addresses.
+func campus() *lan {
+	return &lan{interfaces: func() ([]net.Addr, error) {
+		return []net.Addr{
+			&net.IPNet{IP: net.ParseIP("9.9.9.5"), Mask: net.CIDRMask(24, 32)},
+			&net.IPNet{IP: net.ParseIP("2a01:4f8:1::1"), Mask: net.CIDRMask(64, 128)},
+			&net.UnixAddr{},
+		}, nil
+	}}
+}
+
 func TestReachability(t *testing.T) {
 	const (
 		lan     = "/ip4/192.168.1.20/tcp/4901"
@@ -51,6 +63,9 @@ func TestReachability(t *testing.T) {
 		"alone":                            {lan, nil, unknown, true},
 		"alone, dial-back failed once":     {lan, nil, no, true},
 		"LAN":                              {lan, []string{lan, "/ip4/127.0.0.1/tcp/1", "/ip6/fe80::1/tcp/1", "/ip4/10.0.0.1/udp/1/quic-v1"}, unknown, true},
+		"LAN of public addresses":          {lan, []string{"/ip4/9.9.9.77/tcp/1", "/ip6/2a01:4f8:1::2/tcp/1"}, unknown, true},
+		"addresses for documentation":      {lan, []string{"/ip4/192.0.2.2/tcp/1"}, unknown, true},
+		"next to the LAN":                  {lan, []string{"/ip4/9.9.8.77/tcp/1"}, unknown, false},
 		"one outside":                      {lan, []string{lan, public}, unknown, false},
 		"one outside, IPv6":                {lan, []string{"/ip6/2a01:4f8::1/tcp/1"}, unknown, false},
 		"one relayed":                      {lan, []string{relayed}, unknown, false},
@@ -65,12 +80,12 @@ func TestReachability(t *testing.T) {
 			for _, p := range c.peers {
 				f.net.conns = append(f.net.conns, fakeConn{remote: ma.StringCast(p)})
 			}
-			r := &reach{host: f, inbound: true}
+			r := &reach{host: f, lan: campus(), may: true}
 			r.dialledBack(c.dialBack)
 			if got, _ := r.decide(time.Now()); got != c.want || r.server.Load() != c.want {
 				t.Errorf("reachable: %v", got)
 			}
-			r.inbound = false
+			r.may = false
 			if got, changed := r.decide(time.Now()); got || changed != c.want {
 				t.Errorf("without inbound connections: reachable %v, changed %v", got, changed)
 			}
@@ -81,7 +96,7 @@ func TestReachability(t *testing.T) {
 // A LAN whose line to the world is cut becomes a grid of its own after a while.
 func TestReachabilityAfterOutage(t *testing.T) {
 	f := &fakeHost{}
-	r := &reach{host: f, inbound: true}
+	r := &reach{host: f, lan: campus(), may: true}
 	outside := []network.Conn{fakeConn{remote: ma.StringCast("/ip4/8.8.4.4/tcp/1")}}
 	now := time.Now()
 	for i, step := range []struct {
