@@ -117,6 +117,7 @@ type module struct {
 	globals  []globalType
 	inits    []constExpr // of the module's own globals
 	exports  []exportEntry
+	exported map[string]bool
 	start    uint32
 	hasStart bool
 	elems    []elemSegment

@@ -71,9 +71,8 @@ func TestFuelIsTheNumberOfInstructions(t *testing.T) {
 			want := compile(t, compiler, countEach(t, k.wasm)).run(t, budget)
 			for _, o := range []Options{{}, {NaN: Eager, LowerRemainders: true}} {
 				got := compile(t, compiler, mustPrepare(t, k.wasm, o)).run(t, budget)
-				if got.fuel != want.fuel || got.stdout != want.stdout || got.ended != want.ended {
-					t.Errorf("%+v: %d fuel, %s, %q; counted singly %d, %s, %q",
-						o, got.fuel, got.ended, got.stdout, want.fuel, want.ended, want.stdout)
+				if got.fuel != want.fuel || got.ended != want.ended {
+					t.Errorf("%+v: %d fuel, %s; counted singly %d, %s", o, got.fuel, got.ended, want.fuel, want.ended)
 				}
 			}
 			t.Logf("%d instructions", want.fuel)

@@ -32,7 +32,7 @@ const magic = "\x00asm\x01\x00\x00\x00"
 const maxMemoryPages = 1 << 16
 
 func readModule(original []byte) *module {
-	m := &module{original: original}
+	m := &module{original: original, exported: map[string]bool{}}
 	r := &reader{section: "module", all: original}
 	if len(original) < len(magic) || string(original[:len(magic)]) != magic {
 		r.refuse("not a WebAssembly 1 module")
@@ -232,6 +232,10 @@ func (m *module) readExport(r *reader) {
 	if reservedName(e.name) {
 		r.refuse("export %q: the name is reserved", e.name)
 	}
+	if m.exported[e.name] {
+		r.refuse("two exports named %q", e.name)
+	}
+	m.exported[e.name] = true
 	e.index = r.u32()
 	switch e.kind {
 	case kindFunc:
