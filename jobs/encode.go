@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
@@ -51,6 +52,11 @@ var modes = sync.OnceValue(func() codec {
 
 // Encode is the canonical encoding of v, one of this package's types or a struct of them.
 func Encode(v any) []byte {
+	if rv := reflect.ValueOf(v); rv.Kind() != reflect.Pointer { // arrays that cannot be addressed encode byte by byte
+		p := reflect.New(rv.Type())
+		p.Elem().Set(rv)
+		v = p.Interface()
+	}
 	b, err := modes().enc.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("jobs: encode %T: %v", v, err)) // our own types always encode

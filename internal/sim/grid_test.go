@@ -207,3 +207,20 @@ func TestManyShards(t *testing.T) {
 		check(t, s, submitTo(t, s, Job{Inputs: 5000}), 24*time.Hour)
 	})
 }
+
+// A million units end, in bounded rounds of everything: 977 shards, placed, run and collected.
+func TestMillionUnits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million units take a minute of CPU")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		n := g.Add(Kind{Keeps: true, RunsOwn: true, Slots: 2})
+		job := submitTo(t, n, Job{Inputs: 1_000_000})
+		c := check(t, n, job, 24*time.Hour)
+		if p := c.Progress(time.Now()); p.Executions != 1_000_000 {
+			t.Errorf("%d executions", p.Executions)
+		}
+	})
+}
