@@ -1,6 +1,7 @@
 package wasm_test
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -59,22 +60,48 @@ func TestBombsAreContained(t *testing.T) {
 	}
 }
 
-// What the compile child will not take, or cannot afford, is refused, and remembered.
+// What is too costly to compile on this host is refused, and found out once.
 func TestCostlyProgramIsRefusedAndRemembered(t *testing.T) {
-	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(t.TempDir(), "cache"), AllowWeak: true})
-	if err != nil {
-		t.Fatal(err)
+	loops := bytes.Repeat([]byte{loop, noResult, globalGet, 0, brIf, 0, end}, 4900)
+	for name, limits := range map[string]struct {
+		cpu    time.Duration
+		memory uint64
+	}{"time": {time.Second / 2, 1 << 30}, "memory": {time.Minute, 20 << 20}} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "cache")
+			s, err := wasm.New(wasm.Options{CacheDir: dir, AllowWeak: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wasm.LimitCompile(s, limits.cpu, limits.memory)
+			p := module(t, command{code: loops}.assemble())
+			var refused *wasm.Refused
+			for range 2 {
+				if _, err = s.Start(t.Context(), wasm.Spec{Program: p}); !errors.As(err, &refused) || refused.Reason != "too costly to compile" {
+					t.Error(err)
+				}
+				wasm.LimitCompile(s, time.Minute, 1<<30) // would do now, but is not tried again
+			}
+			if left := filesBelow(t, dir); len(left) != 1 {
+				t.Errorf("left in the cache: %v", left)
+			}
+		})
 	}
+}
+
+// What the compiler finds wrong, or the limits do not allow, is refused.
+func TestStartRefuses(t *testing.T) {
+	s := sandbox(t)
 	invalid := module(t, command{code: constant(1)}.assemble()) // a value is left over
 	for range 2 {
-		_, err = s.Start(t.Context(), wasm.Spec{Program: invalid})
+		_, err := s.Start(t.Context(), wasm.Spec{Program: invalid})
 		var refused *wasm.Refused
 		if !errors.As(err, &refused) || !strings.HasPrefix(refused.Reason, "not valid WebAssembly") {
 			t.Error(err)
 		}
 	}
 	large := module(t, command{pages: 100}.assemble())
-	_, err = s.Start(t.Context(), wasm.Spec{Program: large, Limits: wasm.Limits{Memory: 1 << 20}})
+	_, err := s.Start(t.Context(), wasm.Spec{Program: large, Limits: wasm.Limits{Memory: 1 << 20}})
 	var refused *wasm.Refused
 	if !errors.As(err, &refused) || refused.Reason != "starts with 6 MiB of memory; the limit is 1 MiB" {
 		t.Error(err)

@@ -23,6 +23,9 @@ type compileRequest struct {
 	Profile uint8  `json:"profile"`
 	Dir     string `json:"dir"` // folder to write into
 	Idle    bool   `json:"idle"`
+	// What it may cost. A program beyond this is refused, and that is remembered.
+	CPU    time.Duration `json:"cpu"`
+	Memory uint64        `json:"memory"`
 }
 
 // compileReply is what it answers.
@@ -105,7 +108,8 @@ func (s *Sandbox) build(ctx context.Context, key string, spec Spec) (entry, erro
 	}
 	defer os.RemoveAll(dir) // nothing is there any more when all went well
 	e := entry{Memory: summary.Memory}
-	err = s.compile(ctx, compileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle})
+	err = s.compile(ctx, compileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle,
+		CPU: s.compileCPU, Memory: s.compileMemory})
 	var refused *Refused
 	if errors.As(err, &refused) {
 		e.Refused = refused.Reason
@@ -140,7 +144,8 @@ func (s *Sandbox) compile(ctx context.Context, req compileRequest) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		if tooCostly(cmd.ProcessState, crash.text()) {
+		used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		if used >= req.CPU || outOfMemory(crash.text()) {
 			return &Refused{Reason: "too costly to compile"}
 		}
 		return fmt.Errorf("compile child: %w: %s", err, crash.text())
@@ -156,10 +161,4 @@ func (s *Sandbox) compile(ctx context.Context, req compileRequest) error {
 		return errors.New(reply.Error)
 	}
 	return nil
-}
-
-// tooCostly reports whether a compile child was ended by its limits.
-func tooCostly(state *os.ProcessState, crash string) bool {
-	used := state.UserTime() + state.SystemTime()
-	return used >= compileCPU-time.Second || outOfMemory(crash)
 }

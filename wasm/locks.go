@@ -67,7 +67,7 @@ func probeMain(out io.Writer) error {
 	return json.NewEncoder(out).Encode(locks)
 }
 
-// What a compilation may cost. A program beyond this is refused, and that is remembered.
+// What a compilation may cost.
 const (
 	compileCPU    = 60 * time.Second
 	compileMemory = 1 << 30
@@ -86,7 +86,7 @@ const (
 
 // compilePlan is what a compile child needs.
 func compilePlan(req compileRequest) jail.Plan {
-	return jail.Plan{Memory: compileMemory, CPU: compileCPU, Files: ownFiles, FileSize: compiledSize,
+	return jail.Plan{Memory: req.Memory, CPU: req.CPU, Files: ownFiles, FileSize: compiledSize,
 		WriteDir: req.Dir, Idle: req.Idle, Executing: true}
 }
 

@@ -31,6 +31,9 @@ type Sandbox struct {
 	cache *cache
 	empty string // a folder with nothing in it: where children are
 
+	compileCPU    time.Duration
+	compileMemory uint64
+
 	warnWeak sync.Once
 }
 
@@ -61,7 +64,7 @@ func New(opts Options) (*Sandbox, error) {
 	if err := os.MkdirAll(empty, 0o500); err != nil {
 		return nil, fmt.Errorf("make an empty folder for guests: %w", err)
 	}
-	return &Sandbox{opts: opts, cache: cache, empty: empty}, nil
+	return &Sandbox{opts: opts, cache: cache, empty: empty, compileCPU: compileCPU, compileMemory: compileMemory}, nil
 }
 
 // Start returns a guest for the spec's program: a warm child that has it loaded. The error

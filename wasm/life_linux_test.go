@@ -1,0 +1,127 @@
+package wasm_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shoalgrid/shoal/wasm"
+)
+
+// children lists the processes that have the given parent.
+func children(t testing.TB, parent int) (pids []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && fields[1] == strconv.Itoa(parent) && fields[0] != "Z" {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for !is() {
+		select {
+		case <-deadline:
+			t.Fatal("never happened: " + what)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// doomedParent runs a guest that never ends, says so, and waits for its death.
+func doomedParent() {
+	s, err := wasm.New(wasm.Options{CacheDir: os.Args[2], AllowWeak: true})
+	if err != nil {
+		panic(err)
+	}
+	g, err := s.Start(context.Background(), wasm.Spec{Program: wasm.Program{Path: os.Args[3]}})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("started")
+	g.Run(context.Background(), wasm.Input{}, io.Discard)
+}
+
+// A guest dies with its parent, computing or paused, however that came to its end.
+func TestGuestDiesWithItsParent(t *testing.T) {
+	p := module(t, spinning())
+	parent := exec.Command(os.Args[0], "__doomed", t.TempDir(), p.Path)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "started\n" {
+		t.Fatal(line, err)
+	}
+	var guests []int
+	eventually(t, "a guest", func() bool { guests = children(t, parent.Process.Pid); return len(guests) == 1 })
+	parent.Process.Kill()
+	parent.Wait()
+	eventually(t, "the guest's end", func() bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/%d", guests[0]))
+		return err != nil
+	})
+}
+
+// Thousands of inputs leave a child as they found it.
+func TestChildStaysTheSame(t *testing.T) {
+	g := start(t, wasm.Spec{Program: module(t, leaving(false)), Data: []wasm.File{{Name: "self", Path: os.Args[0]}}})
+	input := &wasm.File{Name: "self", Path: os.Args[0]}
+	some := func(n int) {
+		for i := range n {
+			if _, err := g.Run(t.Context(), wasm.Input{Args: make([]string, i%3), File: input}, io.Discard); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	some(3000)
+	kids := children(t, os.Getpid())
+	if len(kids) != 1 {
+		t.Fatalf("children: %v", kids)
+	}
+	size := func() (kib int) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", kids[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+				fmt.Sscan(value, &kib)
+			}
+		}
+		return kib
+	}
+	before := size()
+	some(3000)
+	if after := size(); after > before+4<<10 {
+		t.Errorf("the child grew from %d to %d KiB", before, after)
+	}
+	if now := children(t, os.Getpid()); len(now) != 1 || now[0] != kids[0] {
+		t.Errorf("children: %v, then %v", kids, now)
+	}
+}
