@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -24,9 +23,11 @@ type codec struct {
 	dec cbor.DecMode
 }
 
-// modes is built once and never changes: RFC 8949 §4.2 deterministic encoding, and a decoder
+// modes never changes: RFC 8949 §4.2 deterministic encoding, and a decoder
 // that refuses everything that encoding would never produce.
-var modes = sync.OnceValue(func() codec {
+var modes = newCodec()
+
+func newCodec() codec {
 	eo := cbor.CoreDetEncOptions()
 	eo.NilContainers = cbor.NilContainerAsEmpty
 	eo.TagsMd = cbor.TagsForbidden
@@ -48,7 +49,7 @@ var modes = sync.OnceValue(func() codec {
 		panic(err)
 	}
 	return codec{enc, dec}
-})
+}
 
 // Encode is the canonical encoding of v, one of this package's types or a struct of them.
 func Encode(v any) []byte {
@@ -57,7 +58,7 @@ func Encode(v any) []byte {
 		p.Elem().Set(rv)
 		v = p.Interface()
 	}
-	b, err := modes().enc.Marshal(v)
+	b, err := modes.enc.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("jobs: encode %T: %v", v, err)) // our own types always encode
 	}
@@ -70,7 +71,7 @@ func Decode(b []byte, limit int, v any) error {
 	if len(b) > limit {
 		return fmt.Errorf("%T: %d bytes, more than %d", v, len(b), limit)
 	}
-	m := modes()
+	m := modes
 	if err := m.dec.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%T: %w", v, err)
 	}

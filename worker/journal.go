@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -66,8 +66,8 @@ func (r *result) reveal() *jobs.Reveal {
 	}
 }
 
-func (r *result) pair() keeper.Pair {
-	return keeper.Pair{Key: unitKey(resultPrefix, r.key()), Value: jobs.Encode(r)}
+func (r *result) pair() disk.Pair {
+	return disk.Pair{Key: unitKey(resultPrefix, r.key()), Value: jobs.Encode(r)}
 }
 
 func grantKey(ref protocol.ShardRef, id []byte) []byte {
@@ -141,7 +141,7 @@ type checkpoints struct {
 	t     *task
 	saved map[int]finishedInput
 	at    time.Time
-	todo  []keeper.Pair
+	todo  []disk.Pair
 	wrote bool
 }
 
@@ -194,7 +194,7 @@ func (c *checkpoints) done(i int, t jobs.Tuple, stderr []byte, out *spool, start
 		return
 	}
 	f := finishedInput{Tuple: t, Stderr: stderr}
-	c.todo = append(c.todo, keeper.Pair{Key: inputKey(c.t.key(), i)})
+	c.todo = append(c.todo, disk.Pair{Key: inputKey(c.t.key(), i)})
 	p := &c.todo[len(c.todo)-1]
 	if t.Outcome == jobs.OK && out.Len()-start <= maxInlineOutput {
 		body, err := io.ReadAll(out.Reader(start))
@@ -230,5 +230,5 @@ func (w *Worker) SaveInput(ctx context.Context, ref protocol.ShardRef, unit uint
 		return nil // it is run again
 	}
 	f := finishedInput{Tuple: t, Stderr: last(stderr, jobs.MaxStderr), Output: output}
-	return w.cfg.Disk.Put(ctx, keeper.Pair{Key: inputKey(taskKey{ref, unit}, i), Value: jobs.Encode(f)})
+	return w.cfg.Disk.Put(ctx, disk.Pair{Key: inputKey(taskKey{ref, unit}, i), Value: jobs.Encode(f)})
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -51,7 +51,7 @@ func (w *Worker) report(ctx context.Context) {
 
 // note makes results durable. Only then may anyone be told of them.
 func (w *Worker) note(ctx context.Context, batch []*outcome) {
-	var pairs []keeper.Pair
+	var pairs []disk.Pair
 	byRef := map[protocol.ShardRef][]*result{}
 	grants := map[protocol.ShardRef]map[jobs.Digest]*jobs.Record{}
 	for _, o := range batch {
@@ -68,7 +68,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 			r.Grants = append(r.Grants, g.ID)
 			if grants[t.ref][g.ID] == nil {
 				grants[t.ref][g.ID] = g
-				pairs = append(pairs, keeper.Pair{Key: grantKey(t.ref, g.ID[:]), Value: jobs.Encode(jobs.Batches([]*jobs.Record{g})[0])})
+				pairs = append(pairs, disk.Pair{Key: grantKey(t.ref, g.ID[:]), Value: jobs.Encode(jobs.Batches([]*jobs.Record{g})[0])})
 			}
 		}
 		pairs = append(pairs, r.pair())
@@ -327,7 +327,7 @@ func (st *settler) watch(ctx context.Context) error {
 // revealAll reveals the results whose round's seals a majority has shown, naming those seals.
 func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[uint16][]jobs.Digest) error {
 	var rs []*result
-	var pairs []keeper.Pair
+	var pairs []disk.Pair
 	st.mu.Lock()
 	for _, h := range ready {
 		if r := st.results[h.Unit]; r != nil && !r.Revealed && !r.Own {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -90,7 +90,7 @@ type Config struct {
 	Keepers  Keepers
 	Board    Board
 	Blobs    Blobs
-	Disk     keeper.Disk
+	Disk     disk.Disk
 	Runner   Runner
 	Profiles []jobs.Profile // that this node can run
 	Temp     string         // folder for outputs while they grow

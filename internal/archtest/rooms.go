@@ -22,11 +22,12 @@ func rooms() []room {
 	below := []string{"jobs/...", "scheduler/...", "worker/...", "wasm/...", "internal/..."}
 	return []room{
 		{path: "jobs", may: []string{"github.com/fxamacker/cbor/v2", "github.com/mr-tron/base58"}, pure: true, why: core},
+		{path: "jobs/disk", pure: true, why: core},
 		{path: "scheduler", may: []string{"jobs"}, pure: true, why: core},
 		{path: "scheduler/protocol", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 
 		{path: "scheduler/keeper/client", may: []string{"jobs", "scheduler", "scheduler/protocol"}, why: doer},
-		{path: "scheduler/keeper", may: []string{"jobs", "scheduler", "scheduler/protocol", "scheduler/keeper/client"}, why: doer},
+		{path: "scheduler/keeper", may: doing(), why: doer},
 		{path: "jobs/submit", may: doing(), why: doer},
 		{path: "jobs/collect", may: doing(), why: doer},
 		{path: "worker", may: doing(), why: doer},
@@ -56,7 +57,7 @@ func rooms() []room {
 
 // doing is what a doer may import: the nouns, the brain, and the way to speak to keepers.
 func doing() []string {
-	return []string{"jobs", "scheduler", "scheduler/protocol", "scheduler/keeper/client"}
+	return []string{"jobs", "jobs/disk", "scheduler", "scheduler/protocol", "scheduler/keeper/client"}
 }
 
 func (r room) covers(path string) bool { return covers(r.path, path) }

@@ -11,18 +11,18 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/store"
 	"github.com/shoalgrid/shoal/jobs"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 	"github.com/shoalgrid/shoal/wasm"
 	"github.com/shoalgrid/shoal/worker"
 )
 
-// disk is a table of the store as the doers see it.
-type disk struct{ t *store.Table }
+// table is one of the store as the doers see it.
+type table struct{ t *store.Table }
 
-func (d disk) Get(key []byte) ([]byte, bool, error) { return d.t.Get(key) }
+func (d table) Get(key []byte) ([]byte, bool, error) { return d.t.Get(key) }
 
-func (d disk) Put(ctx context.Context, pairs ...keeper.Pair) error {
+func (d table) Put(ctx context.Context, pairs ...disk.Pair) error {
 	kvs := make([]store.KV, len(pairs))
 	for i, p := range pairs {
 		kvs[i] = store.KV{Key: p.Key, Value: p.Value}
@@ -30,13 +30,13 @@ func (d disk) Put(ctx context.Context, pairs ...keeper.Pair) error {
 	return d.t.Put(ctx, kvs...)
 }
 
-func (d disk) Delete(ctx context.Context, keys ...[]byte) error { return d.t.Delete(ctx, keys...) }
+func (d table) Delete(ctx context.Context, keys ...[]byte) error { return d.t.Delete(ctx, keys...) }
 
-func (d disk) Scan(prefix []byte, f func(key, value []byte) error) error {
+func (d table) Scan(prefix []byte, f func(key, value []byte) error) error {
 	return d.t.Scan(prefix, f)
 }
 
-func (d disk) DeletePrefix(ctx context.Context, prefix []byte) error {
+func (d table) DeletePrefix(ctx context.Context, prefix []byte) error {
 	return d.t.DeletePrefix(ctx, prefix)
 }
 

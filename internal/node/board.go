@@ -8,8 +8,8 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/p2p"
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -17,7 +17,7 @@ import (
 // it on disk, and tells the worker. All it hears is checked; none of it is needed for safety.
 type boardDriver struct {
 	n    *Node
-	disk keeper.Disk
+	disk disk.Disk
 
 	mu      sync.Mutex
 	board   *scheduler.Board
@@ -35,7 +35,7 @@ const (
 	pageBytes    = 2 << 20
 )
 
-func newBoardDriver(n *Node, d keeper.Disk) (*boardDriver, error) {
+func newBoardDriver(n *Node, d disk.Disk) (*boardDriver, error) {
 	b := &boardDriver{n: n, disk: d, board: scheduler.NewBoard(), posts: map[jobs.JobID]protocol.Post{}, changed: make(chan struct{}, 1)}
 	err := d.Scan(nil, func(_, value []byte) error {
 		var p protocol.Post
@@ -146,7 +146,7 @@ func (b *boardDriver) hear(ctx context.Context, p protocol.Post) bool {
 	}
 	job, err := jobs.OpenHead(p.Head, b.n.network)
 	if err == nil {
-		err = b.disk.Put(ctx, keeper.Pair{Key: job.ID[:], Value: jobs.Encode(p)})
+		err = b.disk.Put(ctx, disk.Pair{Key: job.ID[:], Value: jobs.Encode(p)})
 	}
 	if err != nil {
 		b.n.log.Warn("a job on the board could not be stored", "error", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/store"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/jobs/submit"
 	"github.com/shoalgrid/shoal/scheduler/keeper"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
@@ -132,7 +133,7 @@ func Open(opts Options) (_ *Node, err error) {
 	return n, n.build()
 }
 
-func (n *Node) table(name string) disk { return disk{n.store.Table(name)} }
+func (n *Node) table(name string) disk.Disk { return table{n.store.Table(name)} }
 
 func (n *Node) build() (err error) {
 	home := n.opts.Home

@@ -53,7 +53,7 @@ type Node struct {
 	Name string
 	grid *Grid
 	key  ed25519.PrivateKey
-	disk *disk
+	disk *memory
 	blob *blobs
 
 	Keeper    *keeper.Keeper

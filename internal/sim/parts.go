@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/jobs/disk"
 )
 
 var errUnreachable = errors.New("no answer")
@@ -93,23 +93,23 @@ func (l *link) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte
 	return answer, nil
 }
 
-// disk is a node's disk: pairs in memory, in groups by the first bytes of their keys, so that a
+// memory is a node's disk: pairs in memory, in groups by the first bytes of their keys, so that a
 // scan of one shard touches that shard only.
-type disk struct {
+type memory struct {
 	mu     sync.Mutex
 	groups map[string]map[string][]byte
 }
 
 const groupLen = 1 + 1 + 32 + 4 // table, prefix, job, shard
 
-func newDisk() *disk { return &disk{groups: map[string]map[string][]byte{}} }
+func newDisk() *memory { return &memory{groups: map[string]map[string][]byte{}} }
 
 type table struct {
-	d    *disk
+	d    *memory
 	name byte
 }
 
-func (d *disk) table(name byte) table { return table{d, name} }
+func (d *memory) table(name byte) table { return table{d, name} }
 
 func (t table) key(k []byte) (group, key string) {
 	key = string(append([]byte{t.name}, k...))
@@ -124,7 +124,7 @@ func (t table) Get(k []byte) ([]byte, bool, error) {
 	return v, ok, nil
 }
 
-func (t table) Put(_ context.Context, pairs ...keeper.Pair) error {
+func (t table) Put(_ context.Context, pairs ...disk.Pair) error {
 	t.d.mu.Lock()
 	defer t.d.mu.Unlock()
 	for _, p := range pairs {
@@ -146,7 +146,7 @@ func (t table) Delete(_ context.Context, keys ...[]byte) error {
 	return nil
 }
 
-func (d *disk) remove(g, key string) {
+func (d *memory) remove(g, key string) {
 	delete(d.groups[g], key)
 	if len(d.groups[g]) == 0 {
 		delete(d.groups, g)

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -115,7 +115,7 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 		}
 	}
 	var left []uint16
-	var pairs []keeper.Pair
+	var pairs []disk.Pair
 	var units []*unit
 	var numbers []uint16
 	for _, n := range todo {
@@ -126,7 +126,7 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 			err = errors.Join(err, uerr)
 			continue
 		}
-		pairs = append(pairs, keeper.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
+		pairs = append(pairs, disk.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
 		units, numbers = append(units, u), append(numbers, n)
 	}
 	if len(units) == 0 {

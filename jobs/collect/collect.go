@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -35,7 +35,7 @@ type Blobs interface {
 // Config says what a collector is made of.
 type Config struct {
 	Keepers Keepers
-	Disk    keeper.Disk
+	Disk    disk.Disk
 	Blobs   Blobs
 	Logger  *slog.Logger
 	// Manifest gives a shard's manifest where this node has it; else the keepers are asked.

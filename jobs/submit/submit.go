@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
-	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -46,7 +46,7 @@ type Config struct {
 	Signer  jobs.Signer
 	Keepers Keepers
 	Home    Home
-	Disk    keeper.Disk
+	Disk    disk.Disk
 	Blobs   Blobs
 	Logger  *slog.Logger
 }
@@ -163,22 +163,22 @@ func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 
 // store writes all of a job at once, the entry that makes it exist last.
 func (s *Submitter) store(ctx context.Context, job *jobs.Job, spec Spec, manifests [][]byte, leaves []jobs.Digest) error {
-	var pairs []keeper.Pair
+	var pairs []disk.Pair
 	for i, m := range manifests {
-		pairs = append(pairs, keeper.Pair{Key: shardKey(manifestPrefix, job.ID, uint32(i)), Value: m})
+		pairs = append(pairs, disk.Pair{Key: shardKey(manifestPrefix, job.ID, uint32(i)), Value: m})
 	}
 	var flat []byte
 	for _, l := range leaves {
 		flat = append(flat, l[:]...)
 	}
-	pairs = append(pairs, keeper.Pair{Key: key(leavesPrefix, job.ID[:]), Value: flat})
+	pairs = append(pairs, disk.Pair{Key: key(leavesPrefix, job.ID[:]), Value: flat})
 	if err := s.cfg.Disk.Put(ctx, pairs...); err != nil {
 		return err
 	}
 	o := Own{Head: job.Bytes(), Content: spec.Content, Local: spec.Local || spec.Alone, Never: spec.Local}
-	pairs = []keeper.Pair{{Key: key(ownPrefix, job.ID[:]), Value: jobs.Encode(o)}}
+	pairs = []disk.Pair{{Key: key(ownPrefix, job.ID[:]), Value: jobs.Encode(o)}}
 	if !spec.Content.IsZero() {
-		pairs = append(pairs, keeper.Pair{Key: key(contentPrefix, spec.Content[:]), Value: job.ID[:]})
+		pairs = append(pairs, disk.Pair{Key: key(contentPrefix, spec.Content[:]), Value: job.ID[:]})
 	}
 	return s.cfg.Disk.Put(ctx, pairs...)
 }
@@ -226,7 +226,7 @@ func (s *Submitter) Update(ctx context.Context, id jobs.JobID, change func(*Own)
 		return err
 	}
 	change(o)
-	return s.cfg.Disk.Put(ctx, keeper.Pair{Key: key(ownPrefix, id[:]), Value: jobs.Encode(o)})
+	return s.cfg.Disk.Put(ctx, disk.Pair{Key: key(ownPrefix, id[:]), Value: jobs.Encode(o)})
 }
 
 // Manifest gives a shard's manifest of an own job.

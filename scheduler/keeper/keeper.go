@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -29,18 +30,6 @@ type Peers interface {
 	NetworkOf(jobs.NodeID) string
 }
 
-// Pair is a key and its value on disk.
-type Pair struct{ Key, Value []byte }
-
-// Disk keeps pairs. What Put was given is durable when it returns.
-type Disk interface {
-	Get(key []byte) ([]byte, bool, error)
-	Put(ctx context.Context, pairs ...Pair) error
-	Delete(ctx context.Context, keys ...[]byte) error
-	Scan(prefix []byte, f func(key, value []byte) error) error
-	DeletePrefix(ctx context.Context, prefix []byte) error
-}
-
 // Blobs holds the bytes a shard needs.
 type Blobs interface {
 	Has(jobs.Digest) bool
@@ -55,7 +44,7 @@ type Config struct {
 	Network string
 	Signer  jobs.Signer
 	Peers   Peers
-	Disk    Disk
+	Disk    disk.Disk
 	Blobs   Blobs
 	Logger  *slog.Logger
 	// Changed is signalled when peers came or went; nil: only the clock prompts repairs.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -55,7 +56,7 @@ func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 	case full:
 		return nil, protocol.Refuse(protocol.Full, "this node keeps as many shards as it can")
 	}
-	if err := k.cfg.Disk.Put(ctx, Pair{refKey(metaPrefix, s.ref), jobs.Encode(s.meta)}); err != nil {
+	if err := k.cfg.Disk.Put(ctx, disk.Pair{Key: refKey(metaPrefix, s.ref), Value: jobs.Encode(s.meta)}); err != nil {
 		return nil, protocol.Refuse(protocol.Full, "the keeper could not store the shard")
 	}
 	k.mu.Lock()
@@ -115,7 +116,7 @@ func (k *Keeper) fetchAll(ctx context.Context, s *shard, from jobs.NodeID) error
 	if err == nil {
 		m := s.meta
 		m.Local, m.Complete = s.local, true
-		err = k.cfg.Disk.Put(ctx, Pair{refKey(metaPrefix, s.ref), jobs.Encode(m)})
+		err = k.cfg.Disk.Put(ctx, disk.Pair{Key: refKey(metaPrefix, s.ref), Value: jobs.Encode(m)})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,7 +260,7 @@ func (k *Keeper) Share(ctx context.Context, ref protocol.ShardRef) error {
 	}
 	m := s.meta
 	m.Local, m.Complete = false, true
-	if err := k.cfg.Disk.Put(ctx, Pair{refKey(metaPrefix, ref), jobs.Encode(m)}); err != nil {
+	if err := k.cfg.Disk.Put(ctx, disk.Pair{Key: refKey(metaPrefix, ref), Value: jobs.Encode(m)}); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -191,7 +192,7 @@ func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
 	s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
 	if ended {
 		stone := append([]byte{tombstonePrefix}, s.ref.Job[:]...)
-		if err := k.cfg.Disk.Put(ctx, Pair{stone, nil}); err != nil {
+		if err := k.cfg.Disk.Put(ctx, disk.Pair{Key: stone}); err != nil {
 			return
 		}
 	}

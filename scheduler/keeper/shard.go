@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -160,12 +161,12 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // pairsOf are the records as they lie on disk, grouped as they were signed.
-func pairsOf(ref protocol.ShardRef, rs []*jobs.Record) []Pair {
-	var out []Pair
+func pairsOf(ref protocol.ShardRef, rs []*jobs.Record) []disk.Pair {
+	var out []disk.Pair
 	for _, b := range jobs.Batches(rs) {
 		raw := jobs.Encode(b)
 		sum := jobs.Sum(raw)
-		out = append(out, Pair{Key: append(recordPrefix(ref), sum[:16]...), Value: raw})
+		out = append(out, disk.Pair{Key: append(recordPrefix(ref), sum[:16]...), Value: raw})
 	}
 	return out
 }
