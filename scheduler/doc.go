@@ -3,9 +3,9 @@
 //
 // A Ledger is what one keeper knows of one shard. It has two halves that must not be mixed up:
 //
-//   - leases (lease.go) are soft. They depend on this keeper's clock and on the order in which
+//   - leases (lease.go, slots.go) are soft. They depend on this keeper's clock and on the order in which
 //     claims came, live in memory, and only save work.
-//   - records (ledger.go) are hard. They are a set that only grows; verdicts (verdict.go) are a
+//   - records (ledger.go, records.go) are hard. They are a set that only grows; verdicts (verdict.go) are a
 //     function of that set, whatever order it came in and however often, so that keepers who
 //     never speak still come to the same verdict.
 //
