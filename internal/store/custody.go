@@ -129,11 +129,15 @@ func (b *Blobs) Reserve(owner string, bytes uint64, caps ...Cap) (release func()
 	}, nil
 }
 
+// MaxOwner is the length of the longest name of an owner: any bytes, in a hierarchy that
+// Cap and Held see as prefixes.
+const MaxOwner = 1024
+
 // Hold keeps a whole blob for the owner until then, durably. Holding again only ever
 // lengthens. fs.ErrNotExist if the blob is not here.
 func (b *Blobs) Hold(ctx context.Context, owner string, d jobs.Digest, until time.Time) error {
-	if owner == "" || len(owner) > 1024 || strings.Contains(owner, "\x00") {
-		return fmt.Errorf("hold blob: %.40q is no name of an owner", owner)
+	if owner == "" || len(owner) > MaxOwner {
+		return fmt.Errorf("hold blob: owner's name of %d bytes, must be 1 to %d", len(owner), MaxOwner)
 	}
 	b.holding.RLock()
 	defer b.holding.RUnlock()

@@ -62,7 +62,7 @@ func TestHoldRefusesOwnersWithoutAName(t *testing.T) {
 	b := openIn(t, t.TempDir(), Options{NoSync: true}).Blobs()
 	blob, err := b.PutBytes(nil)
 	require(t, err)
-	for _, owner := range []string{"", "a\x00b", strings.Repeat("x", 1025)} {
+	for _, owner := range []string{"", strings.Repeat("x", MaxOwner+1)} {
 		if err := b.Hold(t.Context(), owner, blob.Digest, time.Now()); err == nil {
 			t.Errorf("%.20q holds", owner)
 		}
@@ -130,13 +130,13 @@ func TestCustodyAgainstAModel(t *testing.T) {
 		o := Options{NoSync: true, Now: func() time.Time { return now }}
 		s := openIn(t, home, o)
 		var all []jobs.Blob
-		m := &model{map[jobs.Digest]uint64{}, map[jobs.Digest]time.Time{}, map[string]map[jobs.Digest]time.Time{"a": {}, "ab": {}, "b/1": {}}}
+		m := &model{map[jobs.Digest]uint64{}, map[jobs.Digest]time.Time{}, map[string]map[jobs.Digest]time.Time{"a": {}, "ab": {}, "b/\x00": {}}}
 		for i := range 6 {
 			all = append(all, jobs.BlobOf(noise(100+i, byte(i))))
 			m.size[all[i].Digest] = all[i].Size
 		}
 		blob := rapid.IntRange(0, len(all)-1)
-		owner := rapid.SampledFrom([]string{"a", "ab", "b/1"})
+		owner := rapid.SampledFrom([]string{"a", "ab", "b/\x00"})
 		rt.Repeat(map[string]func(*rapid.T){
 			"put": func(rt *rapid.T) {
 				i := blob.Draw(rt, "blob")

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 //	blobs    digest            → entry: state, size, when last added or touched
 //	lists    digest            → the block digests of a blob of more than one block
 //	blocks   block ‖ digest    → the block's number in that blob (whole blobs of more than one)
-//	holds    owner ‖ 0 ‖ digest → hold: until when, size
+//	holds    length of owner ‖ owner ‖ digest → hold: until when, size
 //	heldby   digest ‖ owner    → hold (the same, for the other direction)
 const (
 	bucketBlobs  = "blobs"
@@ -87,21 +86,24 @@ func holdKey(owner string, d jobs.Digest) []byte {
 	return append(ownerPrefix(owner), d[:]...)
 }
 
-func ownerPrefix(owner string) []byte { return append([]byte(owner), 0) }
+// ownerPrefix begins with the owner's length, so that none is a prefix of another's.
+func ownerPrefix(owner string) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(owner))), owner...)
+}
 
 func splitHoldKey(k []byte) (owner string, d jobs.Digest, err error) {
-	i := bytes.IndexByte(k, 0)
-	if i < 1 || len(k) != i+1+digestLen {
+	end := len(k) - digestLen
+	if end < 3 || int(binary.BigEndian.Uint16(k)) != end-2 {
 		return "", d, fmt.Errorf("%w: key of a hold: %x", errIndex, k)
 	}
-	return string(k[:i]), jobs.Digest(k[i+1:]), nil
+	return string(k[2:end]), jobs.Digest(k[end:]), nil
 }
 
 // heldByKey is the key of the same hold among its blob's.
 func heldByKey(d jobs.Digest, owner string) []byte { return append(d[:], owner...) }
 
 func splitHeldByKey(k []byte) (d jobs.Digest, owner string, err error) {
-	if len(k) <= digestLen || bytes.IndexByte(k[digestLen:], 0) >= 0 {
+	if len(k) <= digestLen {
 		return d, "", fmt.Errorf("%w: key of a holder: %x", errIndex, k)
 	}
 	return jobs.Digest(k[:digestLen]), string(k[digestLen:]), nil

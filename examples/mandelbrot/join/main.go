@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 func main() {
@@ -63,7 +64,7 @@ func filesIn(arg string) ([]string, error) {
 	entries, err := os.ReadDir(arg)
 	var files []string
 	for _, e := range entries {
-		if e.Type().IsRegular() {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") { // shoal keeps a list of what it wrote
 			files = append(files, filepath.Join(arg, e.Name()))
 		}
 	}
