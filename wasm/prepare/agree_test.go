@@ -3,7 +3,6 @@ package prepare
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -139,8 +138,8 @@ func TestPrograms(t *testing.T) {
 func randomBytes(seed uint64, n int) []byte {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	b := make([]byte, n)
-	for i := 0; i < n; i += 8 {
-		binary.LittleEndian.PutUint64(b[i:min(i+8, n)], rng.Uint64())
+	for i := range b {
+		b[i] = byte(rng.Uint32())
 	}
 	return b
 }

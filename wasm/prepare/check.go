@@ -28,20 +28,25 @@ type checker struct {
 	stack  []value
 	frames []frame
 	number uint32 // of the instruction in the body
-	depth  int    // the deepest operand stack so far
-	sets   int    // local.set and local.tee so far
-	passed int    // the most values that a call so far takes and gives
-
-	leavesCode bool // it has bulk operations, which engines call out for
-	flow       *flow
-	params     int // of the function
+	flow   *flow
+	params int // of the function
 
 	results place // of the function
 	own     place // of its first parameter
 
 	stores    int    // of floats that wait for a check
 	lastStore uint32 // the last of them
+	needs
 	*plan
+}
+
+// needs is what the function so far needs of the stack.
+type needs struct {
+	depth    int  // of the operand stack
+	sets     int  // local.set and local.tee
+	passed   int  // values that a call takes and gives, at most
+	wide     bool // vectors
+	callsOut bool // bulk operations, which engines call out for
 }
 
 func checkBodies(m *module, o Options) []plan {
@@ -63,7 +68,7 @@ func (c *checker) checkBody(typ funcType, b body) {
 	c.locals = append(c.locals[:0], []valType(typ.params)...)
 	c.locals = readLocals(&c.reader, c.locals)
 	c.stack, c.frames = c.stack[:0], append(c.frames[:0], frame{op: opBlock, typ: funcType{results: typ.results}})
-	c.number, c.depth, c.sets, c.passed, c.stores, c.leavesCode = 0, 0, 0, 0, 0, false
+	c.number, c.stores, c.needs = 0, 0, needs{}
 	c.flow.enter(len(c.locals) - c.params)
 	for len(c.frames) > 0 {
 		c.next()
@@ -192,7 +197,8 @@ func (c *checker) label(depth uint32) types {
 
 func (c *checker) instruction() {
 	c.cost += fuelOf(c.op)
-	c.leavesCode = c.leavesCode || bulk(c.op)
+	c.callsOut = c.callsOut || bulk(c.op)
+	c.wide = c.wide || c.op >= vectorOps
 	if c.stores > 0 && !floatsOnly(c.op) {
 		c.checkStores()
 	}

@@ -86,8 +86,12 @@ const minFrame = 96
 // frameBytes estimates from above what one call of the checked function takes: engines keep a slot for each value that
 // they cannot hold in a register, and seldom use one twice; what is passed to callees lies in it too.
 func frameBytes(c *checker) uint32 {
-	n := minFrame + 8*uint32(len(c.locals)+c.depth+c.sets+c.passed)
-	if c.leavesCode {
+	slot := uint32(8)
+	if c.wide {
+		slot = 16
+	}
+	n := minFrame + slot*uint32(len(c.locals)+c.depth+c.sets+c.passed)
+	if c.callsOut {
 		n += minFrame
 	}
 	return n
