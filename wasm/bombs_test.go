@@ -1,7 +1,6 @@
 package wasm_test
 
 import (
-	"bytes"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -62,7 +61,10 @@ func TestBombsAreContained(t *testing.T) {
 
 // What is too costly to compile on this host is refused, and found out once.
 func TestCostlyProgramIsRefusedAndRemembered(t *testing.T) {
-	loops := bytes.Repeat([]byte{loop, noResult, globalGet, 0, brIf, 0, end}, 4900)
+	var loops []byte
+	for i := range 4700 {
+		loops = append(loops, loop, noResult, localGet, byte(i%100), i32Const, 1, i32Add, localSet, byte(i*7%100), localGet, byte(i*13%100), brIf, 0, end)
+	}
 	for name, limits := range map[string]struct {
 		cpu    time.Duration
 		memory uint64
@@ -74,7 +76,7 @@ func TestCostlyProgramIsRefusedAndRemembered(t *testing.T) {
 				t.Fatal(err)
 			}
 			wasm.LimitCompile(s, limits.cpu, limits.memory)
-			p := module(t, command{code: loops}.assemble())
+			p := module(t, command{locals: 100, code: loops}.assemble())
 			var refused *wasm.Refused
 			for range 2 {
 				if _, err = s.Start(t.Context(), wasm.Spec{Program: p}); !errors.As(err, &refused) || refused.Reason != "too costly to compile" {
