@@ -192,7 +192,7 @@ func (w *world) judged(l *Ledger, unit int) string {
 	for i := range int(w.manifest.Units[unit].Count) {
 		in := InputVerdict{State: Open}
 		if len(v.Votes) > 0 {
-			in = v.Inputs[i]
+			in = v.Input(i)
 		}
 		inputs = append(inputs, fmt.Sprint(in.State, in.Tuple))
 	}
@@ -243,10 +243,10 @@ func TestJudgeIsTheOracles(t *testing.T) {
 			votes = append(votes, Vote{Worker: worker, Tuples: w.tuples(word), Own: i == own})
 		}
 		v := judge(votes, 2, need)
-		for i := range v.Inputs {
+		for i := range v.Inputs() {
 			s, tuple := oracle{world: w}.input(dumb, i)
-			if v.Inputs[i].State != s || v.Inputs[i].Tuple != tuple {
-				t.Fatalf("input %d: judge %v, oracle %v %v", i, v.Inputs[i], s, tuple)
+			if v.Input(i).State != s || v.Input(i).Tuple != tuple {
+				t.Fatalf("input %d: judge %v, oracle %v %v", i, v.Input(i), s, tuple)
 			}
 		}
 	})

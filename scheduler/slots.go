@@ -22,7 +22,7 @@ func (l *Ledger) look(now time.Time, n int) *unit {
 	u.wake = now.Add(lookAgain)
 	u.endLeases(now, longest(&l.job.Head))
 	waiting := u.waiting(now, &l.job.Head)
-	u.free = u.replicas(waiting)
+	u.free = u.replicas(waiting, int(l.job.Head.Policy.Votes))
 	switch u.state = u.verdict.State; {
 	case u.state != Open:
 	case len(u.sealed) > 0 || len(u.verdict.Votes) > 0:
@@ -90,14 +90,18 @@ func (u *unit) waiting(now time.Time, h *jobs.Head) []*jobs.Seal {
 }
 
 // replicas are those that may be claimed now: as many as could decide the unit with what there
-// is, counting votes, seals that wait and leases.
-func (u *unit) replicas(waiting []*jobs.Seal) (free uint8) {
+// is, counting votes, seals that wait and leases. After the first round they come one at a time:
+// each is a round of its own, and must not wait for the seal of one that nobody takes.
+func (u *unit) replicas(waiting []*jobs.Seal, need int) (free uint8) {
 	v := &u.verdict
 	if v.State != Open {
 		return 0
 	}
 	var used uint8
-	busy := len(v.Votes) + len(waiting) + len(u.leases)
+	busy, wanted := len(v.Votes)+len(waiting)+len(u.leases), v.Wanted
+	if wanted > need {
+		wanted = min(wanted, len(v.Votes)+1)
+	}
 	for _, x := range v.Votes {
 		if !x.Own {
 			used |= 1 << x.Reveal.Body.(*jobs.Reveal).Replica
@@ -112,7 +116,7 @@ func (u *unit) replicas(waiting []*jobs.Seal) (free uint8) {
 		}
 		used |= 1 << x.replica
 	}
-	for r := uint8(0); r < jobs.MaxVotes && busy < v.Wanted; r++ {
+	for r := uint8(0); r < jobs.MaxVotes && busy < wanted; r++ {
 		if used&(1<<r) == 0 {
 			free |= 1 << r
 			busy++

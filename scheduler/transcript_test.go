@@ -163,7 +163,8 @@ func (s *story) votes(v *Verdict) string {
 		voters = append(voters, name)
 	}
 	slices.Sort(voters)
-	for _, in := range v.Inputs {
+	for i := range v.Inputs() {
+		in := v.Input(i)
 		inputs = append(inputs, s.word(in))
 	}
 	return strings.Join(voters, " ") + ": " + strings.Join(inputs, ",")

@@ -59,10 +59,21 @@ type InputVerdict struct {
 type Verdict struct {
 	State  State // Open, Agreed, Failed, Stuck or Disputed: what the set of records says
 	Votes  []Vote
-	Inputs []InputVerdict // one for each input; nil while there are no votes
-	Wanted int            // votes, with those that there are, that could decide the unit
+	Wanted int // votes, with those that there are, that could decide the unit
 
 	Done, Failed, Stuck uint64 // inputs decided (failures included), failures, given up
+
+	inputs, need int
+}
+
+// Inputs is the number of inputs that were judged: none while there are no votes.
+func (v *Verdict) Inputs() int { return v.inputs }
+
+// Input is what the votes amount to for one input. It is judged anew: a shard can have four
+// million inputs, and few are ever asked for.
+func (v *Verdict) Input(i int) InputVerdict {
+	in, _ := judgeInput(v.Votes, i, v.need, nil)
+	return in
 }
 
 // Verdict judges a unit by the set of records. What it points to holds until the next change.
@@ -165,11 +176,10 @@ func judge(votes []Vote, inputs, need int) Verdict {
 	if len(votes) == 0 {
 		return Verdict{Wanted: need}
 	}
-	v := Verdict{State: Agreed, Votes: votes, Inputs: make([]InputVerdict, inputs), Wanted: len(votes)}
+	v := Verdict{State: Agreed, Votes: votes, Wanted: len(votes), inputs: inputs, need: need}
 	var scratch [jobs.MaxVotes]tally
-	for i := range v.Inputs {
+	for i := range inputs {
 		in, missing := judgeInput(votes, i, need, scratch[:0])
-		v.Inputs[i] = in
 		if weight(in.State) > weight(v.State) {
 			v.State = in.State
 		}

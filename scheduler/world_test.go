@@ -194,7 +194,8 @@ func (w *world) describe(l *Ledger, n int) string {
 		}
 		s += w.names[x.Worker]
 	}
-	for _, in := range v.Inputs {
+	for i := range v.Inputs() {
+		in := v.Input(i)
 		s += fmt.Sprintf(" %s×%d", in.State, in.Votes)
 		if in.State != Open && in.State != Disputed {
 			s += fmt.Sprintf("(%s %.4s)", in.Tuple.Outcome, in.Tuple.Output)

@@ -182,8 +182,8 @@ func (c *Collector) fetchPayloads(ctx context.Context, ref protocol.ShardRef, m 
 func answers(v *scheduler.Verdict, r *jobs.Record) bool {
 	for _, vote := range v.Votes {
 		if vote.Reveal.ID == r.ID {
-			for i := range v.Inputs {
-				if v.Inputs[i].State != scheduler.Stuck && vote.Tuples[i] != v.Inputs[i].Tuple {
+			for i := range v.Inputs() {
+				if in := v.Input(i); in.State != scheduler.Stuck && vote.Tuples[i] != in.Tuple {
 					return false
 				}
 			}
@@ -202,8 +202,8 @@ func assemble(l *scheduler.Ledger, n int) (*unit, error) {
 	}
 	u := &unit{State: v.State, Executions: uint32(len(l.Reveals(n))), Failed: uint32(v.Failed)}
 	parts := map[jobs.NodeID]int{}
-	for i := range v.Inputs {
-		if v.Inputs[i].State == scheduler.Stuck {
+	for i := range v.Inputs() {
+		if v.Input(i).State == scheduler.Stuck {
 			u.Stuck = append(u.Stuck, uint16(i))
 			continue
 		}
@@ -230,9 +230,10 @@ func assemble(l *scheduler.Ledger, n int) (*unit, error) {
 // voteFor is a vote that has the answer of input i, one that is used already if there is one.
 func voteFor(v *scheduler.Verdict, i int, used map[jobs.NodeID]int) *scheduler.Vote {
 	var found *scheduler.Vote
+	answer := v.Input(i).Tuple
 	for k := range v.Votes {
 		vote := &v.Votes[k]
-		if vote.Tuples[i] != v.Inputs[i].Tuple {
+		if vote.Tuples[i] != answer {
 			continue
 		}
 		if _, ok := used[vote.Worker]; ok {

@@ -206,8 +206,8 @@ func (s *shard) hold() {
 
 // agrees reports whether a vote's payload has the output of every input that was agreed on.
 func agrees(v *scheduler.Verdict, vote scheduler.Vote) bool {
-	for i := range v.Inputs {
-		if v.Inputs[i].State == scheduler.Agreed && vote.Tuples[i] != v.Inputs[i].Tuple {
+	for i := range v.Inputs() {
+		if in := v.Input(i); in.State == scheduler.Agreed && vote.Tuples[i] != in.Tuple {
 			return false
 		}
 	}
