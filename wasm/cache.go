@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
 // cache keeps compiled programs in a folder: an entry is a folder with what the compile
@@ -64,7 +65,7 @@ func openCache(dir string) (*cache, error) {
 
 // cacheKey names everything that compiled code depends on.
 func cacheKey(program jobs.Digest, profile uint8) string {
-	machine := fmt.Sprintf("%s %s %s %s %+v %+v", engineVersion(), Engine(), runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64)
+	machine := fmt.Sprintf("%d %s %s %s %s %+v %+v", prepare.Version, engineVersion(), Engine(), runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64)
 	return jobs.Sum([]byte("shoal/compiled/1"), program[:], []byte{profile}, []byte(machine)).String()
 }
 

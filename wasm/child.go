@@ -26,8 +26,9 @@ const (
 // setup is what a run child is told once.
 type setup struct {
 	Program string                 `json:"program"` // path of the module to run
-	Cache   string                 `json:"cache"`   // folder of its cache entry
-	Files   map[string]jobs.Digest `json:"files"`   // what must be in there
+	Profile uint8                  `json:"profile"`
+	Cache   string                 `json:"cache"` // folder of its cache entry
+	Files   map[string]jobs.Digest `json:"files"` // what must be in there
 	Limits  Limits                 `json:"limits"`
 	Seed    uint64                 `json:"seed"`
 	Data    []File                 `json:"data"`

@@ -59,6 +59,11 @@ func compileFile(req compileRequest) error {
 		return fmt.Errorf("read the program: %w", err)
 	}
 	jail.Shut(plan)
+	if req.Profile >= profileMetered {
+		if binary, err = prepared(binary, req.Dir); err != nil {
+			return err
+		}
+	}
 	cache, err := wazero.NewCompilationCacheWithDir(req.Dir)
 	if err != nil {
 		return fmt.Errorf("open the cache: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"sync"
 )
 
@@ -150,8 +151,12 @@ func (e *badCacheError) Error() string { return "load the compiled program: " + 
 // spawn starts a run child and waits until it is ready.
 func (s *Sandbox) spawn(ctx context.Context, spec Spec, e entry) (*child, error) {
 	key := cacheKey(spec.Program.Digest, spec.Profile)
+	program := spec.Program.Path
+	if spec.Profile >= profileMetered {
+		program = filepath.Join(s.cache.path(key), preparedName)
+	}
 	text, err := json.Marshal(setup{
-		Program: spec.Program.Path, Cache: s.cache.path(key), Files: e.Files,
+		Program: program, Profile: spec.Profile, Cache: s.cache.path(key), Files: e.Files,
 		Limits: spec.Limits, Seed: spec.Seed, Data: spec.Data, Idle: spec.Idle, Interpret: spec.interpret,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ type ending struct {
 	outcome jobs.Outcome
 	exit    uint32
 	reason  string
+	fuel    uint64
 }
 
 // endingOf says what the error of an instantiation, or of a call, means.

@@ -31,6 +31,7 @@ type runner struct {
 	chunk   []byte // memory of a frame of stdin
 	outbox  []byte // memory of the report
 	seed    uint64
+	fuel    uint64 // of each input; 0 where it is not counted
 	engine  wazero.Runtime
 	program wazero.CompiledModule
 	ctx     context.Context // carries the allocator: it is how wazero is told
@@ -117,6 +118,9 @@ func (r *runner) load() (*failure, error) {
 		return &failure{Reason: err.Error()}, nil
 	}
 	r.seed = s.Seed
+	if s.Profile >= profileMetered {
+		r.fuel = s.Limits.Fuel
+	}
 	r.memory = &memory{limit: s.Limits.Memory &^ (1<<16 - 1)}
 	r.ctx = experimental.WithMemoryAllocator(context.Background(), r.memory)
 	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(cache, s.Interpret))
@@ -161,12 +165,12 @@ func (r *runner) one(payload []byte) error {
 	}
 	end := r.guest(in, file)
 	if r.memory.refused && (end.outcome == jobs.Exit || end.outcome == jobs.Trap) {
-		end = ending{outcome: jobs.MemoryLimit, reason: "asked for more memory than the limit"}
+		end = ending{outcome: jobs.MemoryLimit, fuel: end.fuel, reason: "asked for more memory than the limit"}
 	}
 	f := newFrame(r.outbox, kindReport)
 	f = append(f, byte(end.outcome))
 	f = putUint(f, uint64(end.exit))
-	f = putUint(f, 0) // fuel
+	f = putUint(f, end.fuel)
 	f = putUint(f, r.memory.peak)
 	f = putUint(f, uint64(ownCPU()))
 	f = putText(f, end.reason)
@@ -197,6 +201,9 @@ func (r *runner) guest(in guestInput, file *files.Host) ending {
 		return endingOf(err)
 	}
 	defer instance.Close(r.ctx) // gives the memory back; it has no error to give
+	if r.fuel > 0 {
+		return r.metered(instance)
+	}
 	_, err = instance.ExportedFunction("_start").Call(r.ctx)
 	return endingOf(err)
 }

@@ -70,7 +70,7 @@ func New(opts Options) (*Sandbox, error) {
 // Start returns a guest for the spec's program: a warm child that has it loaded. The error
 // is a *Refused when the program will not be taken.
 func (s *Sandbox) Start(ctx context.Context, spec Spec) (*Guest, error) {
-	if spec.Profile > MaxProfile {
+	if spec.Profile > profileMetered {
 		return nil, fmt.Errorf("sandbox: profile %d is newer than this build", spec.Profile)
 	}
 	spec.Limits = spec.Limits.withDefaults()

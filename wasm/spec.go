@@ -13,11 +13,18 @@ const (
 	DefaultMemory = 256 << 20
 	DefaultOutput = 64 << 20
 	DefaultCPU    = 20 * time.Minute
+	DefaultFuel   = 1e12
 	MaxMemory     = 1 << 30
 )
 
-// MaxProfile is the newest profile that this build runs.
-const MaxProfile = 0
+// A profile says how a program is prepared and run, and so what its answers are.
+const (
+	profilePlain   = 0 // as it is
+	profileMetered = 1 // rewritten by package prepare: fuel, canonical NaNs, a stack of one size
+
+	// MaxProfile is the newest profile by which this build makes and takes jobs.
+	MaxProfile = profilePlain
+)
 
 // Program is a file whose bytes the caller has verified to have the digest.
 type Program struct {
@@ -47,6 +54,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.CPU == 0 {
 		l.CPU = DefaultCPU
+	}
+	if l.Fuel == 0 {
+		l.Fuel = DefaultFuel
 	}
 	return l
 }

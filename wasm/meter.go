@@ -1,0 +1,60 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/prepare"
+)
+
+// preparedName is the file of a cache entry that has the prepared module, in profiles that
+// prepare modules.
+const preparedName = "prepared.wasm"
+
+// prepared rewrites a program and keeps the result in the folder.
+func prepared(original []byte, dir string) ([]byte, error) {
+	options := prepare.Options{LowerRemainders: runtime.GOARCH == "arm64"}
+	module, err := prepare.Module(original, options)
+	var refused *prepare.Refused
+	if errors.As(err, &refused) {
+		return nil, &Refused{Reason: "cannot be prepared: " + refused.Error()}
+	} else if err != nil {
+		return nil, fmt.Errorf("prepare the program: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, preparedName), module, 0o600); err != nil {
+		return nil, fmt.Errorf("write the prepared program: %w", err)
+	}
+	return module, nil
+}
+
+// metered runs an instance of a prepared module on its allowance of fuel and stack.
+func (r *runner) metered(instance api.Module) ending {
+	fuel := instance.ExportedGlobal(prepare.FuelGlobal).(api.MutableGlobal)
+	stack := instance.ExportedGlobal(prepare.StackGlobal)
+	fuel.Set(r.fuel)
+	var err error
+	for _, name := range []string{prepare.StartFunction, "_start"} {
+		if f := instance.ExportedFunction(name); f != nil && err == nil {
+			_, err = f.Call(r.ctx)
+		}
+	}
+	end := endingOf(err)
+	if end.outcome == jobs.GaveUp {
+		return end
+	}
+	switch prepare.Exhausted(fuel.Get(), stack.Get()) {
+	case prepare.OutOfFuel:
+		end = ending{outcome: jobs.FuelLimit, reason: fmt.Sprintf("more than %d instructions", r.fuel)}
+	case prepare.OutOfStack:
+		end = ending{outcome: jobs.StackLimit, reason: "recursion too deep"}
+	case prepare.Nothing:
+	}
+	end.fuel = prepare.FuelUsed(r.fuel, fuel.Get())
+	return end
+}
