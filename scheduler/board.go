@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -26,7 +27,7 @@ type Board struct {
 	jobs   map[jobs.JobID]*jobs.Job
 	ends   map[jobs.JobID]int64 // where an extension moved the end
 	closed map[jobs.JobID]int64 // closed by its submitter; forgotten at this time
-	digest uint64
+	digest uint64               // of the set of ids; 0: to be computed
 }
 
 // NewBoard makes an empty board.
@@ -40,7 +41,7 @@ func (b *Board) Add(j *jobs.Job, own bool, now int64) (fresh bool, err error) {
 	if _, known := b.jobs[j.ID]; known {
 		return false, nil
 	}
-	if _, closed := b.closed[j.ID]; closed || now >= j.Head.Expires {
+	if _, closed := b.closed[j.ID]; closed || now >= b.end(j) {
 		return false, ErrExpired
 	}
 	if !own {
@@ -58,9 +59,12 @@ func (b *Board) Add(j *jobs.Job, own bool, now int64) (fresh bool, err error) {
 		}
 	}
 	b.jobs[j.ID] = j
-	b.digest ^= binary.BigEndian.Uint64(j.ID[:8])
+	b.digest = 0
 	return true, nil
 }
+
+// end is when a job ends, extensions included.
+func (b *Board) end(j *jobs.Job) int64 { return max(j.Head.Expires, b.ends[j.ID]) }
 
 // Control applies the submitter's word on a whole job, verified by the caller.
 func (b *Board) Control(j *jobs.Job, c *jobs.Control) {
@@ -68,7 +72,7 @@ func (b *Board) Control(j *jobs.Job, c *jobs.Control) {
 		b.ends[j.ID] = max(b.ends[j.ID], min(c.Expires, j.Head.Created+int64(jobs.MaxLife.Seconds())))
 		return
 	}
-	b.closed[j.ID] = j.Head.Expires
+	b.closed[j.ID] = j.Head.Created + int64(jobs.MaxLife.Seconds()) // as long as it could come back
 	b.remove(j.ID)
 }
 
@@ -76,14 +80,14 @@ func (b *Board) remove(id jobs.JobID) {
 	if _, ok := b.jobs[id]; ok {
 		delete(b.jobs, id)
 		delete(b.ends, id)
-		b.digest ^= binary.BigEndian.Uint64(id[:8])
+		b.digest = 0
 	}
 }
 
 // Tick drops what has expired and gives the ids that were dropped.
 func (b *Board) Tick(now int64) (dropped []jobs.JobID) {
 	for id, j := range b.jobs {
-		if now >= max(j.Head.Expires, b.ends[id]) {
+		if now >= b.end(j) {
 			dropped = append(dropped, id)
 		}
 	}
@@ -115,4 +119,14 @@ func (b *Board) Jobs() []*jobs.Job {
 }
 
 // Digest names the set of jobs: boards with equal digests hold the same jobs.
-func (b *Board) Digest() uint64 { return b.digest }
+// It is never 0.
+func (b *Board) Digest() uint64 {
+	if b.digest == 0 {
+		h := sha256.New()
+		for _, j := range b.Jobs() {
+			h.Write(j.ID[:])
+		}
+		b.digest = max(binary.BigEndian.Uint64(h.Sum(nil)), 1)
+	}
+	return b.digest
+}
