@@ -37,7 +37,7 @@ func depth(n int) int {
 
 func main() {
 	rng := rand.New(rand.NewPCG(1, 2))
-	numbers := make([]float64, 100_000)
+	numbers := make([]float64, 5_000)
 	sum := 0.0
 	for i := range numbers {
 		numbers[i] = rng.NormFloat64()
@@ -47,7 +47,7 @@ func main() {
 	fmt.Printf("floats %x %x %x\n", math.Float64bits(sum), math.Float64bits(numbers[500]), math.Float64bits(math.Log(-1)*sum))
 
 	words := map[string]int{}
-	for i := range 100_000 {
+	for i := range 5_000 {
 		words[strings.Repeat("x", i%7)+fmt.Sprint(rng.IntN(1000))]++
 	}
 	text, err := json.Marshal(words)
@@ -56,5 +56,5 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Printf("words %d %x\n", len(words), sha256.Sum256(text))
-	fmt.Println("tree", grow(14).count(), "depth", depth(10_000))
+	fmt.Println("tree", grow(10).count(), "depth", depth(1_000))
 }
