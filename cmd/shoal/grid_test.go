@@ -31,6 +31,11 @@ func TestGrid(t *testing.T) {
 		{"one node", honest, gridOfOne},
 		{"two nodes", honest, gridOfTwo},
 		{"three nodes", honest, gridOfThree},
+		{"the nearest keep and die", honest, gridKeepsAtTheNearest},
+		{"every worker dies between seal and reveal", faulty, gridRevealsLater},
+		{"no gossip", honest, gridWithoutGossip},
+		{"bootstrap gone", honest, gridWithoutBootstrap},
+		{"donors without inbound", honest, gridWithoutInbound},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -162,18 +162,24 @@ func (g *Grid) Found(name string, words ...string) *Node {
 	return n
 }
 
+// Crew starts n nodes of the same kind at once.
+func (g *Grid) Crew(kind string, n int, words ...string) []*Node {
+	g.t.Helper()
+	var crew []*Node
+	for i := range n {
+		crew = append(crew, g.Node(fmt.Sprintf("%s-%d", kind, i+1)))
+		crew[i].Launch(words...)
+	}
+	for _, c := range crew {
+		c.await()
+	}
+	return crew
+}
+
 // Donors starts n nodes that work for others, one program at a time.
 func (g *Grid) Donors(n int) []*Node {
 	g.t.Helper()
-	var donors []*Node
-	for i := range n {
-		donors = append(donors, g.Node(fmt.Sprintf("donor-%d", i+1)))
-		donors[i].launch("donate", "--cores", "1")
-	}
-	for _, d := range donors {
-		d.await()
-	}
-	return donors
+	return g.Crew("donor", n, "donate", "--cores", "1")
 }
 
 // Meet waits until each of the nodes sees at least so many others.
@@ -190,7 +196,7 @@ func (g *Grid) Meet(others int, nodes ...*Node) {
 // Start starts a command that stays in the node's home, and waits until the node answers.
 func (n *Node) Start(words ...string) {
 	n.grid.t.Helper()
-	n.launch(words...)
+	n.Launch(words...)
 	n.await()
 }
 
@@ -203,7 +209,8 @@ func (n *Node) Restart() {
 // Setenv changes the environment of the node's next process; "NAME=" empties a variable.
 func (n *Node) Setenv(pair string) { n.env = append(n.env, pair) }
 
-func (n *Node) launch(words ...string) {
+// Launch is Start without the wait.
+func (n *Node) Launch(words ...string) {
 	n.grid.t.Helper()
 	n.words = words
 	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, logFileMode)
@@ -328,6 +335,22 @@ func (n *Node) Submit(words ...string) (job, said string) {
 		n.grid.t.Fatalf("submit: exit code %d\n%s", s.Code, s.Err)
 	}
 	return strings.TrimSpace(string(s.Out)), s.Err
+}
+
+// Begin starts a command that a test will not wait for, and gives what kills it.
+func (n *Node) Begin(words ...string) (kill func()) {
+	n.grid.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), sayTimeout)
+	cmd := n.command(ctx, words)
+	if err := cmd.Start(); err != nil {
+		n.grid.t.Fatalf("start shoal %s: %v", words[0], err)
+	}
+	kill = sync.OnceFunc(func() {
+		cancel()
+		_ = cmd.Wait() // it is killed: its exit code says nothing
+	})
+	n.grid.t.Cleanup(kill)
+	return kill
 }
 
 // Addr is a loopback address that others join by.
