@@ -13,6 +13,7 @@ import (
 const (
 	MaxBoard        = 4096
 	MaxPerSubmitter = 16
+	maxClosed       = 4 * MaxBoard // remembered, so that they do not come back
 )
 
 // Errors that a job can be kept off the board with.
@@ -69,10 +70,15 @@ func (b *Board) end(j *jobs.Job) int64 { return max(j.Head.Expires, b.ends[j.ID]
 // Control applies the submitter's word on a whole job, verified by the caller.
 func (b *Board) Control(j *jobs.Job, c *jobs.Control) {
 	if c.Act == jobs.ActExtend {
+		if len(b.ends) >= MaxBoard {
+			return // whoever needs it can read it from the keepers
+		}
 		b.ends[j.ID] = max(b.ends[j.ID], min(c.Expires, j.Head.Created+int64(jobs.MaxLife.Seconds())))
 		return
 	}
-	b.closed[j.ID] = j.Head.Created + int64(jobs.MaxLife.Seconds()) // as long as it could come back
+	if len(b.closed) < maxClosed {
+		b.closed[j.ID] = j.Head.Created + int64(jobs.MaxLife.Seconds()) // as long as it could come back
+	}
 	b.remove(j.ID)
 }
 

@@ -192,6 +192,7 @@ func (n *Node) publishLoop(ctx context.Context) error {
 		}
 		timer.Reset(publishAgain)
 		if !n.net.keepersInSight() {
+			n.keepAlone(ctx)
 			continue
 		}
 		var todo []*jobs.Job
@@ -217,6 +218,24 @@ func (n *Node) publishLoop(ctx context.Context) error {
 				due[j.ID] = time.Now().Add(replaceEvery)
 			}
 		}
+	}
+}
+
+// keepAlone takes this home's jobs back where nobody is left in sight to keep them and this
+// node, which others cannot reach, had handed them over: it goes on by itself.
+func (n *Node) keepAlone(ctx context.Context) {
+	host, err := n.net.up()
+	if err != nil || host.Server() {
+		return
+	}
+	err = n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
+		if o.Closed != 0 || o.Ended != 0 || time.Now().Unix() >= j.Head.Expires || !n.runOwn(j) {
+			return nil
+		}
+		return n.submitter.Begin(ctx, j)
+	})
+	if err != nil {
+		n.log.Debug("a job could not be taken back", "error", err)
 	}
 }
 

@@ -45,7 +45,11 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 		if s.ledger != nil {
 			loaded++
 			end = s.ledger.Expires()
+			if _, closed := s.ledger.Closed(); closed && s.closedAt.IsZero() {
+				s.closedAt = now
+			}
 		}
+		over := !s.closedAt.IsZero() && now.Sub(s.closedAt) > keepAfterEnd
 		repair := !s.busy && !s.local && !now.Before(s.repairAt)
 		sync := !s.busy && !s.local && !s.syncAt.IsZero() && !now.Before(s.syncAt)
 		s.busy = s.busy || repair || sync
@@ -54,7 +58,7 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 			s.ledger = nil
 		}
 		s.mu.Unlock()
-		if now.Unix() > end+int64(keepAfterEnd/time.Second) {
+		if over || now.Unix() > end+int64(keepAfterEnd/time.Second) {
 			k.forget(ctx, s, true)
 			continue
 		}

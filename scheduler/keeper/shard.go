@@ -58,7 +58,8 @@ type shard struct {
 	setAt    time.Time
 	repairAt time.Time
 	syncAt   time.Time
-	busy     bool // a repair or sync is under way
+	closedAt time.Time // when this node first saw the job closed
+	busy     bool      // a repair or sync is under way
 	fetching map[jobs.Digest]time.Time
 
 	unsaved []*jobs.Record // in the ledger, not on disk: writing them failed
