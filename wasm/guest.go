@@ -56,6 +56,8 @@ func (g *Guest) warm(ctx context.Context) (*child, error) {
 		return nil, ErrClosed
 	case c != nil && !c.dead():
 		return c, nil
+	case c != nil: // it died while nothing ran
+		g.retire(c)
 	}
 	c, err := g.sandbox.start(ctx, g.spec)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm"
 )
 
@@ -123,5 +124,28 @@ func TestChildStaysTheSame(t *testing.T) {
 	}
 	if now := children(t, os.Getpid()); len(now) != 1 || now[0] != kids[0] {
 		t.Errorf("children: %v, then %v", kids, now)
+	}
+}
+
+// A child that somebody else killed is replaced.
+func TestKilledChildIsReplaced(t *testing.T) {
+	g := start(t, wasm.Spec{Program: module(t, command{}.assemble())})
+	run(t, g, wasm.Input{})
+	for range 3 {
+		kids := children(t, os.Getpid())
+		if len(kids) != 1 {
+			t.Fatalf("children: %v", kids)
+		}
+		victim, err := os.FindProcess(kids[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		victim.Kill()
+		eventually(t, "death", func() bool { return len(children(t, os.Getpid())) == 0 })
+		// The pipe may still look whole: then this input is given up, and not the next.
+		run(t, g, wasm.Input{})
+		if r, _ := run(t, g, wasm.Input{}); r.Outcome != jobs.OK {
+			t.Errorf("%v: %s", r.Outcome, r.Reason)
+		}
 	}
 }

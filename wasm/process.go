@@ -23,8 +23,9 @@ type child struct {
 
 	locks []Lock
 
-	gone chan struct{} // closed when the process has ended
-	once sync.Once
+	gone   chan struct{} // closed when the process has ended
+	once   sync.Once
+	disown func() // undoes adopt
 }
 
 // launch starts a run child that does not know its program yet.
@@ -44,10 +45,16 @@ func (s *Sandbox) launch() (*child, error) {
 	}
 	c.link = link
 	c.in = bufio.NewReaderSize(link, inlineMax+frameHead)
+	disown, err := adopt(cmd.Process)
 	go func() { // ends with the process
 		cmd.Wait() // what it says is in cmd.ProcessState
 		close(c.gone)
 	}()
+	if err != nil {
+		c.end()
+		return nil, err
+	}
+	c.disown = disown
 	return c, nil
 }
 
@@ -115,6 +122,9 @@ func (c *child) end() {
 	c.once.Do(func() {
 		c.kill()
 		c.link.Close()
+		<-c.gone
+		if c.disown != nil {
+			c.disown()
+		}
 	})
-	<-c.gone
 }
