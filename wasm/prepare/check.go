@@ -1,8 +1,5 @@
 package prepare
 
-// maxLocals bounds the locals of one function, parameters included: a few bytes can claim four thousand million.
-const maxLocals = 50_000
-
 // frame is an open block of the function being checked.
 type frame struct {
 	op          opcode // opBlock, opLoop, opIf or opElse; the body itself is an opBlock
@@ -24,15 +21,12 @@ type checker struct {
 	decoder
 	m      *module
 	eager  bool
-	locals []valType
+	locals locals
 	stack  []value
 	frames []frame
 	number uint32 // of the instruction in the body
 	flow   *flow
-	params int // of the function
-
-	results place // of the function
-	own     place // of its first parameter
+	own    place // of the function's first parameter; those of its results follow
 
 	stores    int    // of floats that wait for a check
 	lastStore uint32 // the last of them
@@ -55,8 +49,7 @@ func checkBodies(m *module, o Options) []plan {
 	for i, b := range m.bodies {
 		typ := m.funcType(uint32(m.importedFuncs + i))
 		c.plan = &plans[i]
-		c.own, c.params = c.flow.functions[i], len(typ.params)
-		c.results = c.own + place(c.params)
+		c.own = c.flow.functions[i]
 		c.checkBody(typ, b)
 	}
 	c.flow.settle(m)
@@ -65,11 +58,10 @@ func checkBodies(m *module, o Options) []plan {
 
 func (c *checker) checkBody(typ funcType, b body) {
 	c.reader = reader{section: "code", all: c.m.original[:b.end], pos: b.start}
-	c.locals = append(c.locals[:0], []valType(typ.params)...)
-	c.locals = readLocals(&c.reader, c.locals)
+	c.locals.read(typ.params, &c.reader)
 	c.stack, c.frames = c.stack[:0], append(c.frames[:0], frame{op: opBlock, typ: funcType{results: typ.results}})
 	c.number, c.stores, c.needs = 0, 0, needs{}
-	c.flow.enter(len(c.locals) - c.params)
+	c.flow.enter(c.own, c.locals.params)
 	for len(c.frames) > 0 {
 		c.next()
 		c.instruction()
@@ -80,23 +72,6 @@ func (c *checker) checkBody(typ funcType, b body) {
 		c.refuse("code after the end of the function")
 	}
 	c.plan.frame = frameBytes(c)
-}
-
-// readLocals appends the declared locals.
-func readLocals(r *reader, locals []valType) []valType {
-	for groups := r.u32(); groups > 0; groups-- {
-		n, t := r.u32(), valType(r.byte())
-		if !t.valid() {
-			r.refuseAt(r.pos-1, "unknown value type %#x", byte(t))
-		}
-		if uint64(len(locals))+uint64(n) > maxLocals {
-			r.refuse("more than %d locals", maxLocals)
-		}
-		for ; n > 0; n-- {
-			locals = append(locals, t)
-		}
-	}
-	return locals
 }
 
 func (c *checker) top() *frame { return &c.frames[len(c.frames)-1] }
@@ -151,14 +126,6 @@ func (c *checker) pushFrom(t types, first place) {
 	}
 }
 
-// place is that of a local.
-func (c *checker) place(local uint32) place {
-	if int(local) < c.params {
-		return c.own + local
-	}
-	return c.flow.locals + local - place(c.params)
-}
-
 func (c *checker) enter(op opcode, typ funcType) {
 	c.frames = append(c.frames, frame{op: op, typ: typ, height: len(c.stack)})
 	c.pushTypes(typ.params)
@@ -168,7 +135,7 @@ func (c *checker) enter(op opcode, typ funcType) {
 func (c *checker) leave() frame {
 	f := *c.top()
 	if len(c.frames) == 1 {
-		c.popInto(f.typ.results, c.results)
+		c.popInto(f.typ.results, c.own+place(c.locals.params))
 	} else {
 		c.popTypes(f.typ.results)
 	}
@@ -233,7 +200,7 @@ func (c *checker) instruction() {
 func (c *checker) popLabel(depth uint32) types {
 	t := c.label(depth)
 	if int(depth) == len(c.frames)-1 {
-		c.popInto(t, c.results)
+		c.popInto(t, c.own+place(c.locals.params))
 	} else {
 		c.popTypes(t)
 	}
@@ -285,16 +252,19 @@ func (c *checker) control() {
 func (c *checker) branchTable() {
 	c.pop(i32)
 	last := c.labels[len(c.labels)-1]
-	arity := len(c.label(last))
+	checked := c.label(last)
+	arity, body := len(checked), int(last) == len(c.frames)-1
 	for _, depth := range c.labels {
 		t := c.label(depth)
 		if len(t) != arity {
 			c.refuseAt(c.at, "branch table to labels of %d and %d operands", len(t), arity)
 		}
-		if arity > 0 {
+		leaves := int(depth) == len(c.frames)-1
+		if t != checked || leaves && !body { // types may differ in code that cannot be reached
+			body = body || leaves
 			stack := c.stack
 			c.popLabel(depth)
-			c.stack = stack
+			c.stack, checked = stack, t
 		}
 	}
 	c.popLabel(last)
@@ -357,17 +327,25 @@ func (c *checker) parametric() {
 	c.push(c.either(a, b))
 }
 
+// place is that of a local, which matters only if NaNs are followed there.
+func (c *checker) place(t valType) place {
+	if !c.lazy(t) {
+		return 0
+	}
+	return c.flow.local(c.a)
+}
+
 func (c *checker) local() {
-	t := c.locals[checkIndex(&c.reader, "local", c.a, len(c.locals))]
+	t := c.locals.at(checkIndex(&c.reader, "local", c.a, c.locals.count()))
 	switch c.op {
 	case opLocalGet:
-		c.push(c.load(c.place(c.a), t))
+		c.push(c.load(c.place(t), t))
 	case opLocalSet:
 		c.sets++
-		c.store(c.place(c.a), c.pop(t))
+		c.store(c.place(t), c.pop(t))
 	case opLocalTee:
 		c.sets++
-		c.push(c.store(c.place(c.a), c.pop(t)))
+		c.push(c.store(c.place(t), c.pop(t)))
 	}
 }
 

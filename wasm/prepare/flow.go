@@ -9,7 +9,11 @@ type flow struct {
 	functions []place // of the first parameter of each of the module's own functions; its results follow
 	types     []place // the same for what is called indirectly
 	globals   place   // of the first global
-	locals    place   // of the first local of the function being checked, its parameters left out
+
+	own    place // of the first parameter of the function being checked
+	params uint32
+	locals []entry // places of its other locals, made as they are used
+	age    int     // of entries that are this function's
 
 	loose  []bool
 	copies [][2]place // from, to
@@ -35,19 +39,38 @@ func newFlow(m *module) *flow {
 		next += t.places()
 	}
 	f.globals = next
-	f.locals = next + place(len(m.globals))
-	f.loose = make([]bool, f.locals)
+	f.loose = make([]bool, int(next)+len(m.globals))
 	return f
 }
 
 func (t *funcType) places() place { return place(len(t.params) + len(t.results)) }
 
-// enter makes room for the locals of the next function.
-func (f *flow) enter(locals int) {
-	f.locals = place(len(f.loose))
-	for ; locals > 0; locals-- {
+// entry is the place of a local, if age is that of the function.
+type entry struct {
+	age   int
+	place place
+}
+
+// enter goes on to the next function.
+func (f *flow) enter(own place, params int) {
+	f.own, f.params = own, uint32(params)
+	f.age++
+}
+
+// local is the place of a local of the function being checked.
+func (f *flow) local(index uint32) place {
+	if index < f.params {
+		return f.own + index
+	}
+	for int(index) >= len(f.locals) {
+		f.locals = append(f.locals, entry{})
+	}
+	e := &f.locals[index]
+	if e.age != f.age {
+		*e = entry{f.age, place(len(f.loose))}
 		f.loose = append(f.loose, false)
 	}
+	return e.place
 }
 
 func (f *flow) copy(from, to place) {

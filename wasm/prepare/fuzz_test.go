@@ -38,7 +38,7 @@ func checkModule(t testing.TB, original []byte) {
 
 // wazeroOnly tells whether wazero refuses a module for a limit of its own, not because it is invalid.
 func wazeroOnly(err error) bool {
-	for _, limit := range []string{"limit", "too many", "too large", "section custom"} {
+	for _, limit := range []string{"limit", "too many", "too large", "custom section", "section custom"} {
 		if strings.Contains(err.Error(), limit) {
 			return true
 		}

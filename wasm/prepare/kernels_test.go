@@ -187,3 +187,37 @@ func runNative(b *testing.B, path string) time.Duration {
 	}
 	return cpuTime(syscall.RUSAGE_CHILDREN) - before
 }
+
+// BenchmarkPrepare prints how much processor time preparing a Go program takes, without anything else.
+func BenchmarkPrepare(b *testing.B) {
+	guest := goGuest(b)
+	before := cpuTime(syscall.RUSAGE_SELF)
+	for range b.N {
+		mustPrepare(b, guest, Options{})
+	}
+	cpu := cpuTime(syscall.RUSAGE_SELF) - before
+	b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms/op")
+	b.ReportMetric(float64(len(guest))/1e6, "MB")
+	b.ReportMetric(float64(len(mustPrepare(b, guest, Options{})))/float64(len(guest)), "size-ratio")
+}
+
+// BenchmarkGuest prints processor time prepared ÷ plain for a Go program, and the same for compiling it.
+func BenchmarkGuest(b *testing.B) {
+	guest := goGuest(b)
+	prepared := mustPrepare(b, guest, Options{})
+	var programs [2]program
+	var compiling [2]time.Duration
+	for i, wasm := range [][]byte{guest, prepared} {
+		before := cpuTime(syscall.RUSAGE_SELF)
+		programs[i] = compile(b, compiler, wasm)
+		compiling[i] = cpuTime(syscall.RUSAGE_SELF) - before
+	}
+	var ratios []float64
+	for range 9 {
+		was, is := programs[0].run(b, 0), programs[1].run(b, budget)
+		ratios = append(ratios, is.cpu.Seconds()/was.cpu.Seconds())
+	}
+	b.ReportMetric(median(ratios), "prepared/plain")
+	b.ReportMetric(compiling[1].Seconds()/compiling[0].Seconds(), "compile-prepared/plain")
+	b.ReportMetric(0, "ns/op")
+}

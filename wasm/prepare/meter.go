@@ -90,7 +90,7 @@ func frameBytes(c *checker) uint32 {
 	if c.wide {
 		slot = 16
 	}
-	n := minFrame + slot*uint32(len(c.locals)+c.depth+c.sets+c.passed)
+	n := minFrame + slot*uint32(c.locals.count()+c.depth+c.sets+c.passed)
 	if c.callsOut {
 		n += minFrame
 	}

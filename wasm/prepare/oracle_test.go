@@ -16,10 +16,10 @@ func countEach(t testing.TB, original []byte) []byte {
 	code := appendU32(nil, uint32(len(m.bodies)))
 	for i, b := range m.bodies {
 		d := decoder{reader: reader{section: "code", all: original[:b.end], pos: b.start}}
-		params := []valType(m.funcType(uint32(m.importedFuncs + i)).params)
-		locals := readLocals(&d.reader, params)
-		length := uint32(len(locals) + 1) // the rewriter's own declarations: the fuel, which is not used here, and this
-		body := appendLocals(nil, locals[len(params):], []temp{{typ: i32}})
+		var l locals
+		l.read(m.funcType(uint32(m.importedFuncs+i)).params, &d.reader)
+		length := uint32(l.count())
+		body := l.appendDeclared(nil, []valType{i32})
 		for !d.done() {
 			d.next()
 			if bulk(d.op) {

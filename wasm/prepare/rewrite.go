@@ -18,6 +18,7 @@ type rewriter struct {
 	m       *module
 	o       Options
 	plan    *plan
+	locals  locals
 	code    []byte
 	blocks  []block
 	number  uint32 // of the instruction in the original body
@@ -84,6 +85,10 @@ func rewriteBodies(m *module, plans []plan, o Options) []byte {
 // form for one, a type is added to the module.
 func addBlockTypes(m *module, plans []plan) map[types]int64 {
 	blocks := map[types]int64{"": emptyBlock}
+	index := make(map[funcType]int, len(m.types))
+	for i, t := range m.types {
+		index[t] = i
+	}
 	for i := range plans {
 		results := m.funcType(uint32(m.importedFuncs + i)).results
 		if _, known := blocks[results]; known {
@@ -93,8 +98,8 @@ func addBlockTypes(m *module, plans []plan) map[types]int64 {
 			blocks[results] = blockTypeOf(valType(results[0]))
 			continue
 		}
-		t := slices.Index(m.types, funcType{results: results})
-		if t < 0 {
+		t, known := index[funcType{results: results}]
+		if !known {
 			t = len(m.types)
 			m.types = append(m.types, funcType{results: results})
 		}
@@ -109,9 +114,8 @@ func blockTypeOf(t valType) int64 { return int64(int8(t<<1)) >> 1 }
 // body appends the rewritten body, its size before it, to out.
 func (w *rewriter) body(out []byte, typ funcType, blockType int64, p *plan, b body) []byte {
 	w.reader = reader{section: "code", all: w.m.original[:b.end], pos: b.start}
-	locals := readLocals(&w.reader, []valType(typ.params))
-	declared := locals[len(typ.params):]
-	w.plan, w.fuel = p, uint32(len(locals))
+	w.locals.read(typ.params, &w.reader)
+	w.plan, w.fuel = p, uint32(w.locals.count())
 	w.temps = temps{first: w.fuel + 1, all: w.temps.all[:0]}
 	w.code, w.number, w.pending, w.dead, w.skipped = w.code[:0], 0, 0, false, 0
 	w.blocks = append(w.blocks[:0], block{op: opBlock, takes: len(typ.results)})
@@ -126,32 +130,13 @@ func (w *rewriter) body(out []byte, typ funcType, blockType int64, p *plan, b bo
 	}
 	w.exit()
 
-	header := appendLocals(nil, declared, w.temps.all)
+	added := []valType{i64}
+	for _, t := range w.temps.all {
+		added = append(added, t.typ)
+	}
+	header := w.locals.appendDeclared(nil, added)
 	out = appendU32(out, uint32(len(header)+len(w.code)))
 	return append(append(out, header...), w.code...)
-}
-
-// appendLocals writes the declarations of the body's own locals, the fuel and the temporaries.
-func appendLocals(b []byte, declared []valType, temps []temp) []byte {
-	var groups []byte
-	n := uint32(0)
-	group := func(count int, t byte) {
-		groups = append(appendU32(groups, uint32(count)), t)
-		n++
-	}
-	for i := 0; i < len(declared); {
-		j := i
-		for j < len(declared) && declared[j] == declared[i] {
-			j++
-		}
-		group(j-i, byte(declared[i]))
-		i = j
-	}
-	group(1, byte(i64))
-	for _, t := range temps {
-		group(1, byte(t.typ))
-	}
-	return append(appendU32(b, n), groups...)
 }
 
 // instruction writes what the original's next instruction becomes.
