@@ -69,7 +69,7 @@ func gridRevealsLater(t *testing.T, g *gridtest.Grid) {
 	workers := []*gridtest.Node{g.Node("worker-1"), g.Node("worker-2")}
 	job, _ := submitter.Submit(writeBurner(t, 1), "--range", fmt.Sprintf("1..%d", inputs), "--per-unit", "1", "--lease", "5s")
 
-	sealAndDie(t, g, workers)
+	sealAndDie(g, gridtest.Patience, workers)
 	if j := old[0].Job(job); j == nil || j.Inputs.Done > 0 || j.Units.Sealed == 0 {
 		t.Fatalf("nothing should be revealed yet, something sealed: %+v", j)
 	}
@@ -103,19 +103,19 @@ func gridRevealsLater(t *testing.T, g *gridtest.Grid) {
 		for _, w := range workers {
 			w.Kill()
 		}
-		sealAndDie(t, g, workers)
+		sealAndDie(g, 8*time.Second, workers)
 	}
 }
 
-// sealAndDie lets workers donate until each has sealed something, at which it dies.
-func sealAndDie(t *testing.T, g *gridtest.Grid, workers []*gridtest.Node) {
-	t.Helper()
+// sealAndDie lets workers donate until each has sealed something, at which it dies. One that
+// has sealed all there is lives on, so no longer than the time.
+func sealAndDie(g *gridtest.Grid, limit time.Duration, workers []*gridtest.Node) {
 	for _, w := range workers {
 		w.Setenv("SHOAL_FAULT=seal-die")
 		w.Launch("donate", "--cores", "1")
 	}
 	for _, w := range workers {
-		g.UntilWithin(15*time.Second, w.Ended) // who finds nothing more to do lives on
+		g.UntilWithin(limit, w.Ended)
 		w.Kill()
 	}
 }

@@ -36,6 +36,10 @@ func TestGrid(t *testing.T) {
 		{"no gossip", honest, gridWithoutGossip},
 		{"bootstrap gone", honest, gridWithoutBootstrap},
 		{"donors without inbound", honest, gridWithoutInbound},
+		{"everyone is killed at random", honest, gridSurvivesRandomKills},
+		{"one home, one node", honest, gridGuardsItsHomes},
+		{"large blobs", honest, gridMovesLargeBlobs},
+		{"inputs that fail", honest, gridReportsFailures},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -431,3 +431,20 @@ func (n *Node) Works() bool {
 	s := n.Status()
 	return s != nil && len(s.Working) > 0
 }
+
+// Peak is the most memory that the node's process has held at any time, in bytes; 0 where this
+// system does not tell.
+func (n *Node) Peak() uint64 {
+	n.grid.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.PID()))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var kib uint64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	return 0
+}
