@@ -271,7 +271,7 @@ func (n *Node) reading(c *collecting) *api.Job {
 			Agreed: int64(p.Units[scheduler.Agreed]), Failed: int64(p.Units[scheduler.Failed]), Stuck: int64(p.Units[scheduler.Stuck]), Disputed: int64(p.Units[scheduler.Disputed]),
 		},
 		Inputs: api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},
-		Donors: p.Donors, Executions: int64(p.Executions), Created: time.Unix(h.Created, 0), RatePerSecond: p.Rate,
+		Donors: p.Donors, Executions: int64(p.Executions), Fuel: p.Fuel, Created: time.Unix(h.Created, 0), RatePerSecond: p.Rate,
 	}
 	if p.ETA > 0 {
 		s := int64((p.ETA + time.Second - 1) / time.Second)

@@ -177,6 +177,9 @@ func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs
 		Policy:  jobs.Policy{Level: jobs.Standard, Votes: 2, Lease: uint32(or(s.Lease, defaultLease) / time.Second)},
 		Profile: profiles()[len(profiles())-1],
 	}
+	if h.Profile > 0 {
+		h.Limits.Fuel = or(h.Limits.Fuel, wasm.DefaultFuel)
+	}
 	usage := func(err error) error {
 		return &api.Error{Code: api.CodeUsage, Message: err.Error(), Hint: "shoal help submit"}
 	}

@@ -34,6 +34,7 @@ type unit struct {
 	Stuck      []uint16 // inputs without an answer
 	Failed     uint32
 	Executions uint32
+	Fuel       uint64 // of the accepted answers, each counted once
 	Own        bool
 	Donors     []jobs.NodeID
 }
@@ -92,6 +93,7 @@ func (c *Collector) count(u *unit, answered uint64) {
 	t.BadInputs += uint64(u.Failed)
 	t.StuckInputs += uint64(len(u.Stuck))
 	t.Executions += uint64(u.Executions)
+	t.Fuel += u.Fuel
 	if u.Own {
 		t.Own++
 	}
@@ -207,6 +209,7 @@ func assemble(l *scheduler.Ledger, n int) (*unit, error) {
 			u.Stuck = append(u.Stuck, uint16(i))
 			continue
 		}
+		u.Fuel += v.Input(i).Tuple.Fuel
 		vote := voteFor(v, i, parts)
 		if vote == nil {
 			return nil, fmt.Errorf("unit %d: nobody has the bytes of input %d", n, i)

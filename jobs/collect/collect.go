@@ -83,6 +83,7 @@ type Tally struct {
 	BadInputs             uint64 // inputs whose answer is a failure
 	StuckInputs           uint64
 	Executions            uint64
+	Fuel                  uint64 // instructions of the accepted answers
 	Own                   uint64 // units decided by this submitter's own run
 }
 

@@ -17,6 +17,7 @@ type Progress struct {
 	Stuck      uint64 // inputs that were given up
 	Donors     int
 	Executions uint64
+	Fuel       uint64  // instructions of the accepted answers, each counted once
 	Rate       float64 // inputs accepted a second, in this run; 0 before there is evidence
 	ETA        time.Duration
 	Final      bool // nothing more will be accepted
@@ -37,7 +38,7 @@ func (c *Collector) Progress(now time.Time) Progress {
 			scheduler.Agreed: t.Agreed, scheduler.Failed: t.Failed, scheduler.Stuck: t.Stuck,
 		},
 		Inputs: c.job.Head.Inputs, Done: t.Done, Failed: t.BadInputs, Stuck: t.StuckInputs,
-		Executions: t.Executions, Own: t.Own > 0, Error: c.lastErr,
+		Executions: t.Executions, Fuel: t.Fuel, Own: t.Own > 0, Error: c.lastErr,
 	}
 	told := t.Units
 	donors := map[jobs.NodeID]bool{}
