@@ -10,7 +10,8 @@ const (
 	// the same everywhere.
 	FuelGlobal = "shoal.fuel"
 	// StackGlobal is a mutable i64: the bytes of stack that calls may still take. It starts at Stack; the host sets it
-	// again before it calls into an instance that has trapped.
+	// again before it calls into an instance that has trapped. What a trap leaves in memory, and in the original's own
+	// globals, is not part of any promise: float stores may have been waiting for their check.
 	StackGlobal = "shoal.stack"
 	// StartFunction is the original's start function, if it has one. The host calls it once, with fuel, after
 	// instantiating and before anything else.
@@ -19,8 +20,10 @@ const (
 	reservedPrefix = "shoal."
 )
 
-// Stack is how many bytes calls may nest in a prepared module, as this package counts them; both of wazero's compilers
-// have more.
+// Stack is how many bytes of stack calls may take together in a prepared module, as this package counts them. Both of
+// wazero's compilers have at least 50 MB, and for whole programs the count is no less than two thirds of what they take.
+// An engine that runs out earlier all the same, on a function made for it, ends with its own error and Nothing exhausted:
+// its host gives up, and says nothing about the program.
 const Stack = 32 << 20
 
 // Exhaustion says which of its allowances a run used up.
@@ -56,7 +59,7 @@ func FuelUsed(budget, fuel uint64) uint64 {
 func reservedName(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
 
 // fuelOf is what an instruction costs. Marks of structure do nothing at run time; bulk operations cost more by their
-// length, and memory.grow by its pages, see rewriter.bulk.
+// length, and memory.grow by its pages, see chargeBulk.
 func fuelOf(o opcode) uint32 {
 	switch o {
 	case opNop, opBlock, opLoop, opElse, opEnd:

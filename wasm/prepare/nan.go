@@ -92,7 +92,7 @@ func (c *checker) either(a, b value) value {
 
 // plain checks an instruction that its signature describes whole.
 func (c *checker) plain(o *op) {
-	if o.imm >= immMem && o.imm <= immZeros || c.op == opMemoryGrow {
+	if o.imm >= immMem && o.imm <= immZeros {
 		checkIndex(&c.reader, "memory", 0, len(c.m.memories))
 	}
 	var first value
@@ -124,6 +124,20 @@ func (c *checker) plain(o *op) {
 		result.bits, result.by = early, c.lastStore
 	}
 	c.push(result)
+}
+
+// ignores tells whether the instruction cannot show the bits of its operand v, the index'th.
+func (c *checker) ignores(o *op, v value, index int) bool {
+	if v.typ == v128 {
+		return o.from != noShape && o.from == v.lane
+	}
+	switch o.sight {
+	case seesNumbers, computes:
+		return true
+	case carries:
+		return index == 0 && c.lazy(v.typ)
+	}
+	return false
 }
 
 // Stores of lazy scalars are not made canonical one by one. In a stretch of instructions that only floats can see
@@ -169,18 +183,4 @@ func floatsOnly(o opcode) bool {
 	}
 	imm := table[o].imm
 	return imm == immNone || imm == immLane || imm == immShuffle
-}
-
-// ignores tells whether the instruction cannot show the bits of its operand v, the index'th.
-func (c *checker) ignores(o *op, v value, index int) bool {
-	if v.typ == v128 {
-		return o.from != noShape && o.from == v.lane
-	}
-	switch o.sight {
-	case seesNumbers, computes:
-		return true
-	case carries:
-		return index == 0 && c.lazy(v.typ)
-	}
-	return false
 }

@@ -302,14 +302,11 @@ func (w *rewriter) remainder() {
 		w.plain()
 		return
 	}
-	typ, div, mul, sub, constant, equal := i32, opcode(opI32DivS), opcode(opI32Mul), opcode(opI32Sub), opcode(opI32Const), opcode(opI32Eq)
+	typ, constant, equal, family := i32, opcode(opI32Const), opcode(opI32Eq), opcode(0)
 	if w.op >= opI64RemS {
-		typ, div, mul, sub, constant, equal = i64, opI64DivS, opI64Mul, opI64Sub, opI64Const, opI64Eq
+		typ, constant, equal, family = i64, opI64Const, opI64Eq, opI64RemS-opI32RemS
 	}
-	signed := w.op == opI32RemS || w.op == opI64RemS
-	if !signed {
-		div++
-	}
+	signed := w.op == opI32RemS+family
 	a, b := w.temps.local(typ, operand), w.temps.local(typ, secondOperand)
 	w.emitIndex(opLocalSet, b)
 	w.emitIndex(opLocalSet, a)
@@ -324,10 +321,10 @@ func (w *rewriter) remainder() {
 	w.emitIndex(opLocalGet, a)
 	w.emitIndex(opLocalGet, a)
 	w.emitIndex(opLocalGet, b)
-	w.emit(div)
+	w.emit(w.op - opI32RemS + opI32DivS)
 	w.emitIndex(opLocalGet, b)
-	w.emit(mul)
-	w.emit(sub)
+	w.emit(opI32Mul + family)
+	w.emit(opI32Sub + family)
 	if signed {
 		w.emit(opEnd)
 	}
