@@ -198,9 +198,7 @@ func (h *fileHandle) Pwrite(b []byte, off int64) (int, sys.Errno) {
 // Truncate implements sys.File.
 func (h *fileHandle) Truncate(size int64) sys.Errno {
 	switch {
-	case !h.write:
-		return sys.EBADF
-	case size < 0:
+	case !h.write || size < 0:
 		return sys.EINVAL
 	case size > MaxSize:
 		return sys.EIO

@@ -147,6 +147,10 @@ func (t *Tree) lookup(p string) (dir *node, name string, found *node, errno sys.
 
 // OpenFile implements sys.FS.
 func (t *Tree) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.Errno) {
+	create := flag&sys.O_CREAT != 0
+	if create && strings.HasSuffix(p, "/") {
+		return nil, sys.EISDIR
+	}
 	dir, name, n, errno := t.lookup(p)
 	if errno != 0 {
 		return nil, errno
@@ -156,17 +160,15 @@ func (t *Tree) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.
 	}
 	write := flag&(sys.O_RDWR|sys.O_WRONLY) != 0
 	switch {
-	case n == nil && flag&sys.O_CREAT == 0:
+	case n == nil && !create:
 		return nil, sys.ENOENT
-	case n == nil && strings.HasSuffix(p, "/"):
-		return nil, sys.EISDIR
 	case n == nil:
 		if n, errno = t.create(dir, name, &node{writable: true}); errno != 0 {
 			return nil, errno
 		}
-	case flag&sys.O_CREAT != 0 && flag&sys.O_EXCL != 0:
+	case create && flag&sys.O_EXCL != 0:
 		return nil, sys.EEXIST
-	case n.isDir() && (write || flag&sys.O_TRUNC != 0):
+	case n.isDir() && (write || create || flag&sys.O_TRUNC != 0):
 		return nil, sys.EISDIR
 	case !n.isDir() && flag&sys.O_DIRECTORY != 0:
 		return nil, sys.ENOTDIR
@@ -260,7 +262,7 @@ func (t *Tree) Readlink(p string) (string, sys.Errno) {
 
 // Mkdir implements sys.FS.
 func (t *Tree) Mkdir(p string, _ fs.FileMode) sys.Errno {
-	dir, name, n, errno := t.lookup(p)
+	dir, name, n, errno := t.lookup(strings.TrimRight(p, "/"))
 	switch {
 	case errno != 0:
 		return errno
@@ -313,7 +315,7 @@ func (t *Tree) Rename(from, to string) sys.Errno {
 	if errno != 0 {
 		return errno
 	}
-	toDir, toName, there, errno := t.lookup(to)
+	toDir, toName, there, errno := t.lookup(strings.TrimRight(to, "/"))
 	switch {
 	case errno != 0:
 		return errno
@@ -321,10 +323,14 @@ func (t *Tree) Rename(from, to string) sys.Errno {
 		return sys.ENOENT
 	case fromDir == nil || toDir == nil || !fromDir.writable || !toDir.writable:
 		return sys.EROFS
+	case !moved.isDir() && strings.HasSuffix(to, "/"):
+		return sys.ENOTDIR
 	case moved == there:
 		return 0
-	case moved.isDir() && strings.HasPrefix(path.Clean("/"+to)+"/", path.Clean("/"+from)+"/"):
+	case within(to, from):
 		return sys.EINVAL // into itself
+	case within(from, to):
+		return sys.ENOTEMPTY
 	}
 	if there != nil {
 		switch {
@@ -342,6 +348,11 @@ func (t *Tree) Rename(from, to string) sys.Errno {
 	fromDir.changed = t.world.Now()
 	toDir.changed = fromDir.changed
 	return 0
+}
+
+// within reports whether a path is that of a folder or leads into it.
+func within(p, dir string) bool {
+	return strings.HasPrefix(path.Clean("/"+p)+"/", path.Clean("/"+dir)+"/")
 }
 
 // Utimens implements sys.FS: only the time of a change is kept.
