@@ -10,6 +10,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
@@ -173,12 +174,12 @@ func textOnly(r api.Result, output io.Reader) (io.Reader, error) {
 // isBinary reports whether a terminal would do more with the bytes than show them. The last
 // rune may be cut.
 func isBinary(head []byte) bool {
-	for len(head) > 0 {
+	for utf8.FullRune(head) {
 		r, n := utf8.DecodeRune(head)
 		switch {
-		case r == utf8.RuneError && n <= 1 && utf8.FullRune(head):
+		case r == utf8.RuneError && n == 1:
 			return true
-		case r < ' ' && r != '\n' && r != '\t' && r != '\r', r == 0x7f, r >= 0x80 && r < 0xa0:
+		case unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r':
 			return true
 		}
 		head = head[n:]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -228,16 +229,16 @@ func (p *program) start(ctx context.Context, o nodeOptions) (*session, context.C
 	}}, calls, nil
 }
 
-// live runs a part of a node; when it ends, all do.
+// live runs a part of a node. When it ends by itself all parts do, and the command is told
+// through its context; what goes wrong after that is returned.
 func live(ctx context.Context, end context.CancelCauseFunc, part func(context.Context) error) error {
 	err := part(ctx)
 	switch {
-	case ctx.Err() != nil && errors.Is(err, context.Canceled): // told to end
-		err = nil
-	case err != nil:
-		end(err)
-	default:
-		end(errNodeEnded)
+	case ctx.Err() == nil:
+		end(cmp.Or(err, errNodeEnded))
+		return nil
+	case errors.Is(err, context.Canceled):
+		return nil
 	}
 	return err
 }
@@ -259,6 +260,11 @@ func (p *program) runningOrHome(ctx context.Context) (*session, error) {
 		return s, nil // never used: there is nothing to read
 	}
 	n, err := p.open(o)
+	var inUse *store.InUse
+	if errors.As(err, &inUse) {
+		s, _, err = p.joinOther(ctx, s, inUse)
+		return s, err
+	}
 	if err != nil {
 		return nil, err
 	}

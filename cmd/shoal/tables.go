@@ -53,7 +53,7 @@ const barWidth = 20
 func bar(j *api.Job) string {
 	done := 0
 	if j.Inputs.Total > 0 {
-		done = int(barWidth * j.Inputs.Done / j.Inputs.Total)
+		done = int(barWidth * min(j.Inputs.Done, j.Inputs.Total) / j.Inputs.Total)
 	}
 	return "[" + strings.Repeat("#", done) + strings.Repeat(".", barWidth-done) + "]"
 }
@@ -126,7 +126,7 @@ func jobDetail(w io.Writer, j *api.Job) {
 	switch {
 	case j.Local:
 		row("held", "here alone, as --local asks")
-	case j.Final:
+	case j.Final || j.Held == 0 && !j.Own:
 	default:
 		row("held", "%s", custody(j.Held, j.Keepers, j.Keepers > 0 && j.Held >= j.Keepers))
 	}
@@ -189,5 +189,5 @@ func (p *program) demoSummary(j *api.Job, found []int, killed []string, took tim
 		row("checked", "every answer agreed by 2 donors")
 	}
 	row("primes", "2^p-1 is prime for p = %s", strings.Trim(fmt.Sprint(found), "[]"))
-	row("took", "%s", span(took))
+	row("took", "%s", took.Round(time.Second))
 }
