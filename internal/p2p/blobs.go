@@ -16,6 +16,7 @@ import (
 	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -38,6 +39,8 @@ const (
 	searchAgain = 2 * time.Second
 	// wantsPerPeer bounds the blocks that one peer can have on its list here.
 	wantsPerPeer = 256
+	// maxBlobMessage is the longest message of bitswap: a block, or wants, and their names.
+	maxBlobMessage = 2 << 20
 	// blobWorkers bounds the blocks read at once for others.
 	blobWorkers = 8
 )
@@ -54,7 +57,10 @@ func startBlobs(h *Host) *blobs {
 	if source == nil {
 		source = noBlocks{}
 	}
-	swap := bitswap.New(h.ctx, bsnet.NewFromIpfsHost(h.host, bsnet.Prefix(h.cfg.prefix())), who, served{source},
+	safe := guard(h.host, maxBlobMessage, h.gate.offend)
+	safe.serve(true)
+	net := bsnet.NewFromIpfsHost(safe, bsnet.Prefix(h.cfg.prefix()), bsnet.SupportedProtocols([]protocol.ID{bsnet.ProtocolBitswap}))
+	swap := bitswap.New(h.ctx, net, who, served{source},
 		bitswap.ProviderSearchDelay(searchDelay),
 		bitswap.RebroadcastDelay(searchAgain),
 		bitswap.MaxQueuedWantlistEntriesPerPeer(wantsPerPeer),

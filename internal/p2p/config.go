@@ -117,6 +117,9 @@ func (c Config) normalised() (Config, error) {
 	return c, nil
 }
 
+// maxDHTMessage is the longest message of the DHT: a record, and some peers with their addresses.
+func (c Config) maxDHTMessage() int { return c.MaxHead + 64<<10 }
+
 // prefix begins the names of the protocols that libraries speak for us.
 func (c Config) prefix() protocol.ID { return protocol.ID("/shoal/" + c.Network) }
 

@@ -64,7 +64,10 @@ func (h *Host) startDHT() (*dht.IpfsDHT, error) {
 		dht.WithCustomMessageSender(func(host host.Host, ids []protocol.ID) pb.MessageSenderWithDisconnect {
 			dial := func(ctx context.Context, p peer.ID) error { return host.Connect(ctx, peer.AddrInfo{ID: p}) }
 			h.asks = newExchanger(host, dial)
-			return &sender{exchange: h.asks, live: h.live, metrics: host.Peerstore(), protocol: ids[0]}
+			return &sender{
+				exchange: h.asks, live: h.live, metrics: host.Peerstore(),
+				protocol: ids[0], longest: h.cfg.maxDHTMessage(),
+			}
 		}),
 	)
 }

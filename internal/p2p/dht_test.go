@@ -125,6 +125,61 @@ func TestRestart(t *testing.T) {
 	waitFor(t, "the nodes to meet again", func() bool { return len(second.Peers()) == 1 })
 }
 
+// A damaged store of the DHT does not keep a node from starting: it is a cache.
+func TestDamagedStore(t *testing.T) {
+	flip := func(b []byte) []byte {
+		for i := 0; i < len(b); i += 7 {
+			b[i] ^= 0x55
+		}
+		return b
+	}
+	for name, damage := range map[string]struct {
+		files string
+		how   func([]byte) []byte
+	}{
+		"cut short": {"*", func(b []byte) []byte { return b[:len(b)*2/3] }},
+		"all":       {"*", flip},
+		"manifest":  {"MANIFEST*", flip},
+		"current":   {"CURRENT", flip},
+		"log":       {"*.log", flip},
+	} {
+		cfg := Config{Dir: t.TempDir(), Network: "test"}
+		store, err := openStore(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			if err := store.Put(t.Context(), valueKey(i), make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(cfg.Dir, "dht", damage.files))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files, %v", name, err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(f, damage.how(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store, err = openStore(cfg)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := errors.Join(store.Put(t.Context(), valueKey(99), []byte("x")), store.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func valueKey(i int) ds.Key { return ds.NewKey(fmt.Sprintf("/shoal/%d", i)) }
 
 func TestQuota(t *testing.T) {

@@ -43,7 +43,7 @@ type Host struct {
 	self jobs.NodeID
 
 	host    host.Host
-	serving *dhtHost
+	serving *guarded // what kad-dht takes for the host
 	store   ds.Batching
 	dht     *dht.IpfsDHT
 	dhtID   protocol.ID
@@ -101,7 +101,7 @@ func (h *Host) listen() error {
 	if err != nil {
 		return fmt.Errorf("node key: %w", err)
 	}
-	resources, err := resourceManager()
+	resources, err := resourceManager(h.cfg)
 	if err != nil {
 		return fmt.Errorf("resource limits: %w", err)
 	}
@@ -122,7 +122,7 @@ func (h *Host) listen() error {
 func (h *Host) build() (err error) {
 	h.gate.cut = func(p peer.ID) { _ = h.host.Network().ClosePeer(p) }
 	h.live = newLiveness(h.ctx, h.host)
-	h.serving = newDHTHost(h.host)
+	h.serving = guard(h.host, h.cfg.maxDHTMessage(), h.gate.offend)
 	h.reach = &reach{host: h.host, lan: h.lan, may: !h.cfg.NoInbound && !h.cfg.Passing}
 	h.calls = newExchanger(h.host, h.dial)
 	h.blobs = startBlobs(h)

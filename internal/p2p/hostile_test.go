@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"pgregory.net/rapid"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -156,6 +159,46 @@ func TestFrameMemory(t *testing.T) {
 		t.Errorf("one peer holds %d MiB, %v", stat.Memory>>20, err)
 	}
 	t.Logf("one peer holds %d MiB", stat.Memory>>20)
+}
+
+// Libraries that take a length at its word are not told long ones.
+func TestHostileMessages(t *testing.T) {
+	for _, c := range []struct {
+		protocol protocol.ID
+		longest  int
+	}{{"/shoal/test/kad/1.0.0", 64<<10 + defaultMaxHead}, {"/shoal/test/ipfs/bitswap/1.2.0", maxBlobMessage}} {
+		victim := start(t)
+		a := attacker(t, victim)
+		s, err := a.NewStream(t.Context(), victim.host.ID(), c.protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(binary.AppendUvarint(nil, uint64(c.longest)+1)); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the attacker to be cut off", func() bool { return len(victim.Peers()) == 0 })
+	}
+}
+
+func TestGuardPasses(t *testing.T) {
+	const longest = 300
+	rapid.Check(t, func(t *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(0, longest+1), 0, 20).Draw(t, "sizes")
+		var wire []byte
+		for _, n := range sizes {
+			wire = append(binary.AppendUvarint(wire, uint64(n)), make([]byte, n)...)
+		}
+		s := &guardedStream{guard: &guarded{longest: longest}}
+		passed := true
+		for len(wire) > 0 && passed {
+			n := rapid.IntRange(1, len(wire)).Draw(t, "read")
+			passed = s.pass(wire[:n])
+			wire = wire[n:]
+		}
+		if want := !slices.Contains(sizes, longest+1); passed != want {
+			t.Fatalf("passed: %v, want %v", passed, want)
+		}
+	})
 }
 
 // A frame that comes byte by byte is given up, and its sender cut off.

@@ -39,7 +39,8 @@ const (
 // has been connected with. It outlives the process. After a partition it is the only way back:
 // routing tables forget the other side.
 type known struct {
-	file string // "" keeps it in memory
+	file   string     // "" keeps it in memory
+	saving sync.Mutex // so that an older list does not replace a newer one
 
 	mu    sync.Mutex
 	peers map[peer.ID]*acquaintance
@@ -206,6 +207,8 @@ func rank(a *acquaintance) int {
 
 // save writes the list if it has changed, in one step that a crash cannot halve.
 func (k *known) save() error {
+	k.saving.Lock()
+	defer k.saving.Unlock()
 	k.mu.Lock()
 	if !k.dirty || k.file == "" {
 		k.mu.Unlock()

@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ipfs/boxo/bitswap/network/bsnet"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/x/rate"
 )
@@ -25,6 +27,9 @@ const (
 	peerStreams = 64
 	// protocolStreams are those of one protocol and all peers together.
 	protocolStreams = 2048
+	// blobStreams and blobPeerStreams are those of bitswap, each of which holds a message.
+	blobStreams     = 128
+	blobPeerStreams = 16
 
 	// peerMemory and systemMemory bound the buffers of one peer and of all.
 	peerMemory   = 32 << 20
@@ -33,7 +38,9 @@ const (
 
 // limits bounds what one peer, one protocol and all of them can hold of this node. Numbers do
 // not depend on the machine: they are bounds against abuse, not a share of the memory.
-func limits() rcmgr.ConcreteLimitConfig {
+func limits(cfg Config) rcmgr.ConcreteLimitConfig {
+	// Bitswap holds a whole message for each stream (maxBlobMessage).
+	blobs := cfg.prefix() + bsnet.ProtocolBitswap
 	scaled := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaled)
 	return rcmgr.PartialLimitConfig{
@@ -46,6 +53,8 @@ func limits() rcmgr.ConcreteLimitConfig {
 			Streams: 2 * protocolStreams, StreamsInbound: protocolStreams, StreamsOutbound: protocolStreams,
 			Memory: systemMemory / 2,
 		},
+		Protocol:     map[protocol.ID]rcmgr.ResourceLimits{blobs: {StreamsInbound: blobStreams}},
+		ProtocolPeer: map[protocol.ID]rcmgr.ResourceLimits{blobs: {StreamsInbound: blobPeerStreams}},
 		ProtocolPeerDefault: rcmgr.ResourceLimits{
 			Streams: 2 * peerStreams, StreamsInbound: peerStreams, StreamsOutbound: peerStreams,
 			Memory: peerMemory,
@@ -67,7 +76,7 @@ var sharedPrefixes = [...]netip.Prefix{
 	netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"),
 }
 
-func resourceManager() (network.ResourceManager, error) {
+func resourceManager(cfg Config) (network.ResourceManager, error) {
 	var v4, v6 []rcmgr.NetworkPrefixLimit
 	var unlimited []rate.PrefixLimit
 	for _, p := range sharedPrefixes {
@@ -81,7 +90,7 @@ func resourceManager() (network.ResourceManager, error) {
 	}
 	// A whole office may sit behind one public address.
 	perAddress := rate.Limit{RPS: 8, Burst: 256}
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits()),
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits(cfg)),
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithNetworkPrefixLimit(v4, v6),
 		rcmgr.WithLimitPerSubnet(

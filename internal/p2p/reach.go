@@ -7,7 +7,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
@@ -80,57 +79,4 @@ func (r *reach) onPublicInterface() bool {
 		}
 	}
 	return false
-}
-
-// dhtHost is the host that kad-dht is given. The DHT believes itself a server for ever; whether
-// it serves is decided here, by registering its stream handler or not: kad-dht's own choice
-// follows AutoNAT alone, and so knows nothing of LANs.
-type dhtHost struct {
-	host.Host
-
-	mu       sync.Mutex
-	handlers map[protocol.ID]network.StreamHandler
-	serving  bool
-}
-
-func newDHTHost(h host.Host) *dhtHost {
-	return &dhtHost{Host: h, handlers: make(map[protocol.ID]network.StreamHandler)}
-}
-
-// SetStreamHandler keeps the DHT's handler for when the node may serve.
-func (d *dhtHost) SetStreamHandler(id protocol.ID, f network.StreamHandler) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.handlers[id] = f
-	if d.serving {
-		d.Host.SetStreamHandler(id, f)
-	}
-}
-
-// serve begins or ends answering DHT requests. Peers are told by identify.
-func (d *dhtHost) serve(on bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.serving == on {
-		return
-	}
-	d.serving = on
-	for id, f := range d.handlers {
-		if on {
-			d.Host.SetStreamHandler(id, f)
-			continue
-		}
-		d.RemoveStreamHandler(id)
-		resetInbound(d.Host, id)
-	}
-}
-
-func resetInbound(h host.Host, id protocol.ID) {
-	for _, c := range h.Network().Conns() {
-		for _, s := range c.GetStreams() {
-			if s.Protocol() == id && s.Stat().Direction == network.DirInbound {
-				_ = s.Reset()
-			}
-		}
-	}
 }

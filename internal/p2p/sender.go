@@ -7,7 +7,6 @@ import (
 	"time"
 
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -21,6 +20,7 @@ type sender struct {
 	live     *liveness
 	metrics  peerstore.Metrics
 	protocol protocol.ID
+	longest  int // answer
 }
 
 var errSilent = errors.New("did not answer a moment ago")
@@ -39,7 +39,7 @@ func (s *sender) SendRequest(ctx context.Context, to peer.ID, m *pb.Message) (*p
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	answer, err := s.exchange.exchange(ctx, to, s.protocol, frame, network.MessageSizeMax)
+	answer, err := s.exchange.exchange(ctx, to, s.protocol, frame, s.longest)
 	if err != nil {
 		s.live.silent(to, err)
 		return nil, err
