@@ -64,8 +64,7 @@ func (l *Ledger) granted(worker jobs.NodeID, s *jobs.Seal) bool {
 // consents reports whether a majority of the set is among the grants' authors.
 func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
 	if len(set) == 1 {
-		// One keeper's word is enough only where the submitter itself placed the shard on it alone.
-		return l.alone[set[0]]
+		return l.Alone(set[0])
 	}
 	n := 0
 	for i, r := range grants {
@@ -75,6 +74,10 @@ func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
 	}
 	return n >= Majority(len(set))
 }
+
+// Alone reports whether the submitter itself placed the shard on this keeper alone. Only then is
+// its word enough; anywhere else a set of one is a node that has not found the others yet.
+func (l *Ledger) Alone(keeper jobs.NodeID) bool { return l.alone[keeper] }
 
 func by(author jobs.NodeID) func(*jobs.Record) bool {
 	return func(r *jobs.Record) bool { return r.Author == author }

@@ -72,14 +72,21 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 	if !slices.Contains(set, k.self) {
 		return nil, protocol.Refuse(protocol.Unknown, "this node is not among the shard's keepers")
 	}
+	own := from == s.job.Head.Submitter // whose node needs no grant
 	now := time.Now()
 	s.mu.Lock()
+	if len(set) == 1 && !own && !s.ledger.Alone(k.self) {
+		// Just started, with no peer in sight yet: what is granted now would never count, and
+		// whoever sealed on it could not try again.
+		s.mu.Unlock()
+		return nil, protocol.Refuse(protocol.Busy, "the shard's other keepers are not in sight")
+	}
 	granted := s.ledger.Claim(now, from, q.Holds)
 	a := &protocol.ClaimAnswer{Granted: granted, Summary: s.summaryAfter(now, q.Known)}
 	s.settle()
 	s.mu.Unlock()
-	if len(granted) == 0 || from == s.job.Head.Submitter {
-		return a, nil // the submitter's own node needs no grant
+	if len(granted) == 0 || own {
+		return a, nil
 	}
 	grant := &jobs.Grant{Worker: from, Network: k.cfg.Peers.NetworkOf(from), Set: set, Holds: granted}
 	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, grant)
