@@ -1,0 +1,113 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+)
+
+// Results gives a job's answers in input order.
+func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
+	job, err := n.resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	c := n.follow(job)
+	if !o.Follow && !c.Complete() {
+		n.catchUp(ctx, c)
+	}
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	if o.Follow {
+		n.group.Go(func() { n.stopWhenFinal(following, c, stop) })
+	}
+	next := uint64(0)
+	each := func(a collect.Answer, out io.Reader) error {
+		if a.Number < next {
+			return nil
+		}
+		next = a.Number + 1
+		if a.Open {
+			return nil
+		}
+		return f(resultOf(job, a), out)
+	}
+	err = c.Each(following, o.Follow, each)
+	if o.Follow && ctx.Err() == nil && following.Err() != nil && errors.Is(err, context.Canceled) {
+		return c.Each(ctx, false, each) // it ended short: give what there is
+	}
+	return err
+}
+
+// stopWhenFinal ends a following that would wait for answers that will not come.
+func (n *Node) stopWhenFinal(ctx context.Context, c *collecting, stop context.CancelFunc) {
+	for {
+		changed := c.Changed()
+		n.mu.Lock()
+		c.used = time.Now()
+		n.mu.Unlock()
+		if n.reading(c).Final && !c.Complete() {
+			stop()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			pause(ctx, 100*time.Millisecond)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// catchUp waits a while for what the keepers have decided already to be collected.
+func (n *Node) catchUp(ctx context.Context, c *collecting) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		changed := c.Changed()
+		if c.CaughtUp() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func resultOf(job *jobs.Job, a collect.Answer) api.Result {
+	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.Name != "", Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size)}
+	if a.Tuple.Outcome == jobs.OK {
+		return r
+	}
+	r.Stderr = string(bytes.ToValidUTF8(a.Stderr, []byte("?")))
+	if a.ToldBy != job.Head.Submitter && !a.ToldBy.IsZero() {
+		r.ToldBy = a.ToldBy.String()
+	}
+	switch a.Tuple.Outcome {
+	case jobs.GaveUp:
+		r.Outcome, r.Reason = api.OutcomeStuck, "given up: it takes more time or memory than donors have for it"
+	case jobs.Exit:
+		r.Reason = fmt.Sprintf("exit code %d", a.Tuple.Exit)
+	case jobs.Trap:
+		r.Reason = "the program crashed"
+	case jobs.MemoryLimit:
+		r.Reason = "more memory than the job allows (--memory)"
+	case jobs.OutputLimit:
+		r.Reason = "more output than the job allows (--max-output)"
+	case jobs.FuelLimit:
+		r.Reason = "more instructions than the job allows (--fuel)"
+	case jobs.StackLimit:
+		r.Reason = "recursion too deep"
+	}
+	return r
+}
