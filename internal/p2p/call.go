@@ -27,8 +27,10 @@ const (
 	serveIdle = 90 * time.Second
 	// frameTimeout is how long one frame may take to come or go: 4 MiB at 1.2 Mbit/s.
 	frameTimeout = 30 * time.Second
-	// handleTimeout bounds a handler.
+	// handleTimeout bounds a handler, watchAfter is how long one may work before it is
+	// watched whether the peer is still there.
 	handleTimeout = 2 * time.Minute
+	watchAfter    = time.Second
 )
 
 // ErrMalformed marks a handler's error as the fault of whoever sent the request: no honest
@@ -55,8 +57,13 @@ func (h *Host) Call(ctx context.Context, to jobs.NodeID, protocol string, reques
 	}
 	p := peerOf(to)
 	answer, err := h.calls.exchange(ctx, p, h.cfg.protocolID(protocol), appendFrame(nil, request), MaxMessage+1)
+	switch {
+	case badFrame(err):
+		h.gate.offend(p)
+	case errors.Is(err, context.DeadlineExceeded):
+		h.live.doubt(p)
+	}
 	if err != nil {
-		h.live.silent(p, err)
 		return nil, fmt.Errorf("call %s: %w", to.Short(), err)
 	}
 	h.live.heard(p)
@@ -72,7 +79,8 @@ func (h *Host) Call(ctx context.Context, to jobs.NodeID, protocol string, reques
 }
 
 // Handle answers the requests of one protocol with f, which is called by many goroutines. A
-// response may have MaxMessage bytes. f's context ends with the host, or after two minutes.
+// response may have MaxMessage bytes. f's context ends with the host, after two minutes, or soon
+// after the peer has gone.
 func (h *Host) Handle(protocol string, f Handler) {
 	h.host.SetStreamHandler(h.cfg.protocolID(protocol), func(s network.Stream) {
 		h.serve(s, protocol, f)
@@ -136,9 +144,7 @@ func (h *Host) serveOne(s network.Stream, r *bufio.Reader, from jobs.NodeID, f H
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(h.ctx, handleTimeout)
-	defer cancel()
-	response, refused := f(ctx, from, request)
+	response, refused := h.handle(s, r, func(ctx context.Context) ([]byte, error) { return f(ctx, from, request) })
 	answer, err := answerFrame(response, refused)
 	if err != nil {
 		return err
@@ -151,6 +157,27 @@ func (h *Host) serveOne(s network.Stream, r *bufio.Reader, from jobs.NodeID, f H
 		return fmt.Errorf("%w: %w", errOffence, refused)
 	}
 	return nil
+}
+
+// handle calls a handler, and cancels it when the stream ends while it works: else a peer could
+// pile up calls by coming back again and again.
+func (h *Host) handle(s network.Stream, r *bufio.Reader, f func(context.Context) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(h.ctx, handleTimeout)
+	defer cancel()
+	_ = s.SetReadDeadline(time.Time{})
+	done := make(chan struct{})
+	watch := time.AfterFunc(watchAfter, func() {
+		defer close(done)
+		if _, err := r.Peek(1); err != nil {
+			cancel()
+		}
+	})
+	response, err := f(ctx)
+	if !watch.Stop() {
+		_ = s.SetReadDeadline(time.Now()) // ends the Peek
+		<-done
+	}
+	return response, err
 }
 
 func answerFrame(response []byte, refused error) ([]byte, error) {

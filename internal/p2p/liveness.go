@@ -34,13 +34,14 @@ type liveness struct {
 	checks sync.WaitGroup
 
 	// busy reports whether so much is under way to or from a peer that its answers may be
-	// stuck behind it. It is set before the first call of silent.
+	// stuck behind it. It is set before the first doubt.
 	busy func(peer.ID) bool
 
 	mu      sync.Mutex
 	last    map[peer.ID]time.Time // when it was last heard
 	failed  map[peer.ID]time.Time // when it last failed to answer in time, if not heard since
 	suspect map[peer.ID]bool      // being checked
+	closed  bool
 }
 
 func newLiveness(ctx context.Context, h host.Host) *liveness {
@@ -82,11 +83,18 @@ func (l *liveness) silent(p peer.ID, err error) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
+	l.mu.Lock()
+	l.failed[p] = time.Now()
+	l.mu.Unlock()
+	l.doubt(p)
+}
+
+// doubt makes sure that a connected peer still lives, and parts with it if it does not.
+func (l *liveness) doubt(p peer.ID) {
 	doubtful := len(l.host.Network().ConnsToPeer(p)) > 0 && !l.busy(p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed[p] = time.Now()
-	if !doubtful || l.ctx.Err() != nil || l.suspect[p] || len(l.suspect) >= maxSuspects {
+	if !doubtful || l.closed || l.suspect[p] || len(l.suspect) >= maxSuspects {
 		return
 	}
 	l.suspect[p] = true
@@ -126,9 +134,10 @@ func (l *liveness) sweep(now time.Time) {
 	maps.DeleteFunc(l.failed, old)
 }
 
-// wait returns when no check is under way. The liveness's context must have ended.
+// wait returns when no check is under way, nor will be. The context must have ended.
 func (l *liveness) wait() {
-	l.mu.Lock() // after this no silent call adds a check
+	l.mu.Lock()
+	l.closed = true // after this no doubt adds a check
 	l.mu.Unlock()
 	l.checks.Wait()
 }
