@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -94,7 +95,7 @@ func module(t testing.TB, b []byte) wasm.Program {
 // sandbox is a sandbox with the cache that all tests share.
 func sandbox(t testing.TB) *wasm.Sandbox {
 	t.Helper()
-	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(shared.dir, "cache"), AllowWeak: true})
+	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(shared.dir, "cache"), AllowWeak: true, Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX"))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm/files"
@@ -124,7 +123,7 @@ func (r *runner) load() (*failure, error) {
 	r.memory = &memory{limit: s.Limits.Memory &^ (1<<16 - 1)}
 	r.ctx = experimental.WithMemoryAllocator(context.Background(), r.memory)
 	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(cache, s.Interpret))
-	if _, err := wasi_snapshot_preview1.Instantiate(r.ctx, r.engine); err != nil {
+	if err := offer(r.ctx, r.engine); err != nil {
 		return nil, fmt.Errorf("prepare the WASI functions: %w", err)
 	}
 	if r.program, err = r.engine.CompileModule(r.ctx, binary); err != nil {

@@ -1,14 +1,34 @@
 package wasm
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
 
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
 	"github.com/shoalgrid/shoal/jobs"
 )
+
+// offer defines the functions of WASI. They are wazero's but for fd_renumber: with that, a
+// guest could have a table of files as long as the host has memory for, and so an answer
+// that depends on the host.
+func offer(ctx context.Context, engine wazero.Runtime) error {
+	const notSupported = 58 // errno of WASI
+	module := engine.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(module)
+	module.NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = notSupported }),
+			[]api.ValueType{api.ValueTypeI32, api.ValueTypeI32}, []api.ValueType{api.ValueTypeI32}).
+		Export("fd_renumber")
+	_, err := module.Instantiate(ctx)
+	return err
+}
 
 // Time in a guest starts at the epoch below, goes on by one tick with each reading of a
 // clock, so that a loop that waits for a moment ends, and leaps over every sleep.

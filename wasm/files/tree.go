@@ -25,7 +25,7 @@ import (
 // Bounds of what a guest can make.
 const (
 	MaxNodes = 4_096   // files and folders
-	MaxOpen  = 1_024   // files and folders open at a time
+	MaxOpen  = 256     // files and folders open at a time
 	MaxSize  = 1 << 32 // bytes of a file: what is not written takes no memory
 	MaxName  = 255     // bytes of a name
 	MaxDepth = 64      // names in a path
