@@ -42,8 +42,9 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: ## every benchmark, as figures; none asserts a time
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $(PKG)
 
-sim: ## the simulated grid with SEEDS seeds
-	SHOAL_SIM_SEEDS=$(SEEDS) go test -count=1 -timeout 60m ./internal/sim
+sim: ## the whole grid in virtual time, and the brain through SEEDS random histories
+	go test -count=1 -timeout 60m ./internal/sim
+	go test -count=1 -timeout 60m ./scheduler -rapid.checks=$(SEEDS)
 
 test-arm64: ## the pure core and the sandbox on emulated arm64 (needs qemu-user)
 	@command -v qemu-aarch64 >/dev/null || { echo "qemu-aarch64 is missing: apt-get install qemu-user"; exit 1; }
