@@ -43,9 +43,12 @@ type result struct {
 	Inline   []byte
 	Payload  jobs.Blob
 	CPU      uint64
+	Lease    uint32        // seconds, of the job
 	Grants   []jobs.Digest // record ids; the grants lie beside, shared by many results
 	Seals    []jobs.Digest // read before revealing
 	Revealed bool
+
+	since time.Time // in this run: when it was sealed, under its present grants
 }
 
 func (r *result) key() taskKey { return taskKey{r.Ref, r.Hold.Unit} }
@@ -73,6 +76,10 @@ func (r *result) pair() disk.Pair {
 func grantKey(ref protocol.ShardRef, id []byte) []byte {
 	b := append([]byte{grantPrefix}, ref.Job[:]...)
 	return append(binary.BigEndian.AppendUint32(b, ref.Shard), id...)
+}
+
+func grantPair(ref protocol.ShardRef, g *jobs.Record) disk.Pair {
+	return disk.Pair{Key: grantKey(ref, g.ID[:]), Value: jobs.Encode(jobs.Batches([]*jobs.Record{g})[0])}
 }
 
 // grantsOn reads the grants that a shard's results lean on.

@@ -3,12 +3,14 @@ package worker
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -59,6 +61,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		r := &result{
 			Ref: t.ref, Hold: t.hold, Own: t.info.own, Tuples: o.tuples, GaveUp: o.gaveUp,
 			Inline: o.inline, Payload: o.payload, CPU: uint64(o.cpu / time.Millisecond),
+			Lease: t.info.job.Head.Policy.Lease,
 			Nonce: w.cfg.Nonce(t.ref.Job, t.ref.Shard, t.hold.Unit),
 		}
 		if grants[t.ref] == nil {
@@ -68,7 +71,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 			r.Grants = append(r.Grants, g.ID)
 			if grants[t.ref][g.ID] == nil {
 				grants[t.ref][g.ID] = g
-				pairs = append(pairs, disk.Pair{Key: grantKey(t.ref, g.ID[:]), Value: jobs.Encode(jobs.Batches([]*jobs.Record{g})[0])})
+				pairs = append(pairs, grantPair(t.ref, g))
 			}
 		}
 		pairs = append(pairs, r.pair())
@@ -147,6 +150,7 @@ func (st *settler) add(rs []*result, grants map[jobs.Digest]*jobs.Record) {
 	st.mu.Lock()
 	maps.Copy(st.grants, grants)
 	for _, r := range rs {
+		r.since = time.Now()
 		st.results[r.Hold.Unit] = r
 	}
 	st.fresh = append(st.fresh, rs...)
@@ -177,6 +181,9 @@ func (st *settler) run(ctx context.Context) {
 			}
 			st.mu.Unlock()
 			again = time.Now().Add(offerAgain)
+			if err := st.claimAgain(ctx); err != nil {
+				st.w.cfg.Logger.Debug("unit not claimed again", "job", st.ref.Job.Short(), "shard", st.ref.Shard, "error", err)
+			}
 		}
 		err := st.tell(ctx)
 		if err == nil {
@@ -353,6 +360,59 @@ func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[u
 	st.fresh = append(st.fresh, rs...) // what cannot be told now is told again, seal and all
 	st.mu.Unlock()
 	return st.tell(ctx)
+}
+
+// claimAgain claims units anew whose seals have stood for a lease without their round completing,
+// where the keepers show a free replica: then the grants that the seals lean on do not count, as
+// after a partition, and the result is sealed again under grants that do. It is the same result.
+func (st *settler) claimAgain(ctx context.Context) error {
+	var overdue []*result
+	st.mu.Lock()
+	for _, r := range st.results {
+		if !r.Own && !r.Revealed && time.Since(r.since) > time.Duration(r.Lease)*time.Second {
+			overdue = append(overdue, r)
+		}
+	}
+	st.mu.Unlock()
+	if len(overdue) == 0 {
+		return nil
+	}
+	sum, err := st.w.cfg.Keepers.Summary(ctx, st.ref)
+	if err != nil {
+		return err
+	}
+	for _, r := range overdue {
+		free := sum.Unit(int(r.Hold.Unit)).Free
+		if free == 0 {
+			continue
+		}
+		a, err := st.w.cfg.Keepers.Claim(ctx, st.ref, []jobs.Hold{{Unit: r.Hold.Unit, Replica: oneOf(free, rand.Uint64())}})
+		if err != nil {
+			return err
+		}
+		if len(a.Holds) == 1 {
+			if err := st.sealAgain(ctx, r, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sealAgain puts a result under other grants.
+func (st *settler) sealAgain(ctx context.Context, r *result, a *client.Assignment) error {
+	pairs := make([]disk.Pair, 0, len(a.Grants)+1)
+	st.mu.Lock()
+	r.Hold, r.Grants, r.since = a.Holds[0], nil, time.Now()
+	for _, g := range a.Grants {
+		r.Grants = append(r.Grants, g.ID)
+		st.grants[g.ID] = g
+		pairs = append(pairs, grantPair(st.ref, g))
+	}
+	pairs = append(pairs, r.pair())
+	st.fresh = append(st.fresh, r)
+	st.mu.Unlock()
+	return st.w.cfg.Disk.Put(ctx, pairs...)
 }
 
 // done forgets results whose units a majority shows done.

@@ -224,3 +224,29 @@ func TestMillionUnits(t *testing.T) {
 		}
 	})
 }
+
+// Grants that a keeper gave while it saw no other are no assignment. What was sealed under them
+// is sealed again under grants that count, and the job ends.
+func TestSealsAgainUnderGrantsThatCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		slow := donor
+		slow.Takes = 30 * time.Second
+		var ns []*Node
+		for range 6 {
+			ns = append(ns, g.Add(slow))
+		}
+		s := g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 40})
+		time.Sleep(10 * time.Second) // all have claimed; each is then cut off in turn, and back
+		for i := range 12 {
+			lone := ns[i%len(ns)]
+			g.Cut(func(a, b *Node) bool { return a != b && (a == lone || b == lone) })
+			time.Sleep(45 * time.Second)
+			g.Cut(nil)
+			time.Sleep(5 * time.Second)
+		}
+		check(t, s, job, 2*time.Hour)
+	})
+}
