@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/ipfs/boxo/bitswap/network/bsnet"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
@@ -122,6 +123,9 @@ func (c Config) maxDHTMessage() int { return c.MaxHead + 64<<10 }
 
 // prefix begins the names of the protocols that libraries speak for us.
 func (c Config) prefix() protocol.ID { return protocol.ID("/shoal/" + c.Network) }
+
+// blobProtocol is the protocol that every node of the network speaks, servers and clients.
+func (c Config) blobProtocol() protocol.ID { return c.prefix() + bsnet.ProtocolBitswap }
 
 // protocolID is the libp2p name of one of our own protocols in this network.
 func (c Config) protocolID(name string) protocol.ID { return protocol.ID(name + "/" + c.Network) }

@@ -253,6 +253,7 @@ func (h *Host) follow(ctx context.Context, events event.Subscription) {
 			h.calls.sweep(now)
 			h.asks.sweep(now)
 			h.live.sweep(now)
+			h.partWithStrangers(now)
 			h.decideServer()
 		}
 	}

@@ -34,7 +34,9 @@ func attacker(t *testing.T, victim *Host) host.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
+	h.SetStreamHandler(victim.cfg.blobProtocol(), func(s network.Stream) { _ = s.Reset() }) // looks like a node
 	connect(t, h, victim)
+	waitFor(t, "the attacker to be taken for a node", func() bool { return victim.isOurs(h.ID()) })
 	return h
 }
 

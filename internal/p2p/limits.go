@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ipfs/boxo/bitswap/network/bsnet"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -40,7 +39,7 @@ const (
 // not depend on the machine: they are bounds against abuse, not a share of the memory.
 func limits(cfg Config) rcmgr.ConcreteLimitConfig {
 	// Bitswap holds a whole message for each stream (maxBlobMessage).
-	blobs := cfg.prefix() + bsnet.ProtocolBitswap
+	blobs := cfg.blobProtocol()
 	scaled := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaled)
 	return rcmgr.PartialLimitConfig{

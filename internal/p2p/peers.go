@@ -16,6 +16,10 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
+// strangerKept is how long a connection may last with a peer that is not known to be a node of
+// this network: time to be identified, or to dial this node back.
+const strangerKept = 30 * time.Second
+
 // Peer is a node that this one is connected with.
 type Peer struct {
 	ID      jobs.NodeID
@@ -27,13 +31,13 @@ type Peer struct {
 	Since   time.Time     // when the connection was made
 }
 
-// Peers lists the nodes that this one is connected with, by ID.
+// Peers lists the nodes of this network that this one is connected with, by ID.
 func (h *Host) Peers() []Peer {
 	var all []Peer
 	for _, p := range h.host.Network().Peers() {
 		n, err := nodeOf(p)
 		c := h.bestConn(p)
-		if err != nil || c == nil {
+		if err != nil || c == nil || !h.isOurs(p) {
 			continue
 		}
 		agent, _ := h.host.Peerstore().Get(p, "AgentVersion")
@@ -88,6 +92,24 @@ func networkOf(c network.Conn) string {
 	return netip.PrefixFrom(ip.WithZone(""), bits).Masked().String()
 }
 
+// isOurs reports whether a connected peer is a node of this network: all of them speak its
+// bitswap. Until it has been identified it is not.
+func (h *Host) isOurs(p peer.ID) bool {
+	id, err := h.host.Peerstore().FirstSupportedProtocol(p, h.cfg.blobProtocol())
+	return err == nil && id != ""
+}
+
+// partWithStrangers closes the connections with those that turned out to be no nodes of this
+// network.
+func (h *Host) partWithStrangers(now time.Time) {
+	for _, c := range h.host.Network().Conns() {
+		if p := c.RemotePeer(); now.Sub(c.Stat().Opened) > strangerKept && !h.isOurs(p) {
+			h.log.Debug("not a node of this network", "peer", p, "addr", c.RemoteMultiaddr())
+			_ = c.Close()
+		}
+	}
+}
+
 func (h *Host) servesDHT(p peer.ID) bool {
 	id, err := h.host.Peerstore().FirstSupportedProtocol(p, h.dhtID)
 	return err == nil && id != ""
@@ -111,6 +133,9 @@ func (h *Host) Connect(ctx context.Context, addr string) error {
 	}
 	if err := h.host.Connect(ctx, *info); err != nil {
 		return fmt.Errorf("connect to %s: %w", info.ID, err)
+	}
+	if !h.isOurs(info.ID) {
+		return fmt.Errorf("connect to %s: not a node of network %s", info.ID, h.cfg.Network)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package p2p
 
 import (
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -66,3 +68,24 @@ func TestPeers(t *testing.T) {
 }
 
 func newKeyID(t *testing.T) string { return start(t).Self().String() }
+
+func TestOtherNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		hosts := []*Host{w.node(t, 0, nil)}
+		hosts = append(hosts, w.node(t, 1, hosts))
+		other := w.node(t, 2, nil, func(c *Config) { c.Network = "other" })
+		time.Sleep(5 * time.Second)
+		err := other.Connect(t.Context(), hosts[0].Addrs()[0])
+		if err == nil || !strings.Contains(err.Error(), "not a node of network other") {
+			t.Errorf("connecting to another network: %v", err)
+		}
+		if len(other.Peers()) != 0 || len(hosts[0].Peers()) != 1 {
+			t.Errorf("peers: %v and %v", other.Peers(), hosts[0].Peers())
+		}
+		time.Sleep(strangerKept + sweepEvery)
+		if len(other.host.Network().Peers()) != 0 || len(hosts[0].host.Network().Peers()) != 1 {
+			t.Errorf("connections: %v and %v", other.host.Network().Peers(), hosts[0].host.Network().Peers())
+		}
+	})
+}

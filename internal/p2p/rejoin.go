@@ -88,7 +88,7 @@ func (h *Host) remember() {
 	now := time.Now()
 	for _, p := range h.host.Network().Peers() {
 		c := h.bestConn(p)
-		if c == nil || (c.Stat().Direction == network.DirInbound && !h.servesDHT(p)) {
+		if c == nil || !h.isOurs(p) || (c.Stat().Direction == network.DirInbound && !h.servesDHT(p)) {
 			continue
 		}
 		h.known.met(p, h.dialable(p, c), now)
