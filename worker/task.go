@@ -30,6 +30,7 @@ type task struct {
 	inputs   []jobs.Input
 	first    uint64 // number of the first input in the job, from 0
 	renewed  time.Time
+	standing bool // renewed at least once: the grant does not lapse by itself any more
 	running  bool
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
@@ -267,8 +268,8 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 	due := map[protocol.ShardRef][]jobs.Hold{}
 	w.mu.Lock()
 	for _, t := range w.tasks {
-		if now.Sub(t.renewed) >= renewAfter(t) {
-			t.renewed = now
+		if now.Sub(t.renewed) >= t.renewAfter() {
+			t.renewed, t.standing = now, true
 			due[t.ref] = append(due[t.ref], t.hold)
 		}
 	}
@@ -278,7 +279,8 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 		w.start(func(context.Context) {
 			lost, err := w.cfg.Keepers.Renew(ctx, ref, holds)
 			if err != nil {
-				return // the next tick that is due tries again; a result counts without a lease
+				w.renewSoon(ref, holds)
+				return
 			}
 			for _, h := range lost {
 				w.lost(taskKey{ref, h.Unit})
@@ -290,7 +292,25 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 // firstRenewal comes before an unconfirmed grant lapses, which is after 10 s.
 const firstRenewal = 4 * time.Second
 
-func renewAfter(t *task) time.Duration { return min(t.info.job.Head.LeaseTime()/3, firstRenewal) }
+func (t *task) renewAfter() time.Duration {
+	third := t.info.job.Head.LeaseTime() / 3
+	if t.standing {
+		return third
+	}
+	return min(third, firstRenewal)
+}
+
+// renewSoon is for holds that could not be renewed: the next tick tries again. A result counts
+// without a lease, too.
+func (w *Worker) renewSoon(ref protocol.ShardRef, holds []jobs.Hold) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range holds {
+		if t := w.tasks[taskKey{ref, h.Unit}]; t != nil {
+			t.standing = false
+		}
+	}
+}
 
 func (w *Worker) lost(k taskKey) {
 	w.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -248,5 +249,27 @@ func TestSealsAgainUnderGrantsThatCount(t *testing.T) {
 			time.Sleep(5 * time.Second)
 		}
 		check(t, s, job, 2*time.Hour)
+	})
+}
+
+// A worker that is killed in the middle of a unit goes on after the inputs it had finished.
+func TestFinishedInputsSurvive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		var runs atomic.Int32
+		own := Kind{Keeps: true, RunsOwn: true, Takes: 5 * time.Second}
+		own.Run = func(in []byte) []byte { runs.Add(1); return in }
+		n := g.Add(own)
+		job := submitTo(t, n, Job{Inputs: 10, PerUnit: 10})
+		for range 3 {
+			time.Sleep(12 * time.Second)
+			n.Kill()
+			n.Start(own)
+		}
+		check(t, n, job, time.Hour)
+		if got := runs.Load(); got > 10 {
+			t.Errorf("%d runs of 10 inputs", got)
+		}
 	})
 }
