@@ -18,11 +18,12 @@ build: ## bin/shoal
 	go build -trimpath -o bin/ ./cmd/shoal
 
 demo: build ## a grid of five nodes on this machine, a real job, two kills
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -o bin/mersenne.wasm ./examples/mersenne
 	bin/shoal demo
 
 ##@ Test
 
-test: build optional ## everything; PKG=./jobs/... for a part
+test: optional ## everything; PKG=./jobs/... for a part
 	@go test -json $(PKG) | go run ./internal/testsum
 
 check: lint test ## what must pass before a commit
