@@ -8,7 +8,9 @@ func (c *checker) label(depth uint32) types {
 		c.refuseAt(c.at, "label %d of %d", depth, len(c.frames))
 	}
 	c.leavesBody = c.leavesBody || c.isBody(depth)
-	return c.frames[len(c.frames)-1-int(depth)].label()
+	f := &c.frames[len(c.frames)-1-int(depth)]
+	f.branched = true
+	return f.label()
 }
 
 // isBody tells whether a branch leaves the function.

@@ -5,6 +5,8 @@ type frame struct {
 	op          opcode // opBlock, opLoop, opIf or opElse; the body itself is an opBlock
 	typ         funcType
 	height      int  // of the operand stack below it
+	sets        int  // local.set and local.tee before it
+	branched    bool // something branches to it
 	unreachable bool // the rest of it cannot be reached: its operands may be anything
 }
 
@@ -38,6 +40,7 @@ type checker struct {
 type needs struct {
 	depth    int  // of the operand stack
 	sets     int  // local.set and local.tee
+	merged   int  // locals with two values where ways come together
 	passed   int  // values that a call takes and gives, at most
 	wide     bool // vectors
 	callsOut bool // bulk operations, which engines call out for
@@ -127,7 +130,7 @@ func (c *checker) pushFrom(t types, first place) {
 }
 
 func (c *checker) enter(op opcode, typ funcType) {
-	c.frames = append(c.frames, frame{op: op, typ: typ, height: len(c.stack)})
+	c.frames = append(c.frames, frame{op: op, typ: typ, height: len(c.stack), sets: c.sets})
 	c.pushTypes(typ.params)
 }
 
@@ -141,6 +144,9 @@ func (c *checker) leave() frame {
 	}
 	if len(c.stack) != f.height {
 		c.refuseAt(c.at, "%d operands too many at the end of a block", len(c.stack)-f.height)
+	}
+	if f.branched || f.op != opBlock {
+		c.merged += min(c.sets-f.sets, c.locals.count())
 	}
 	c.frames = c.frames[:len(c.frames)-1]
 	return f

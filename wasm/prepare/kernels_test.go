@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -91,22 +90,13 @@ func (p program) run(t testing.TB, fuel uint64) ran {
 	if fuel != 0 {
 		arm(m, fuel)
 	}
-	before := cpuTime(syscall.RUSAGE_SELF)
+	before := cpuTime()
 	_, err = m.ExportedFunction("_start").Call(ctx)
-	r := ran{cpu: cpuTime(syscall.RUSAGE_SELF) - before, stdout: stdout.String(), ended: trapKind(m, err)}
+	r := ran{cpu: cpuTime() - before, stdout: stdout.String(), ended: trapKind(m, err)}
 	if fuel != 0 {
 		r.fuel = FuelUsed(fuel, fuelLeft(m))
 	}
 	return r
-}
-
-// cpuTime is the processor time that this process, or its children, have used.
-func cpuTime(who int) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(who, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func mustPrepare(t testing.TB, wasm []byte, o Options) []byte {
@@ -181,21 +171,21 @@ func buildNative(b *testing.B, name string) string {
 }
 
 func runNative(b *testing.B, path string) time.Duration {
-	before := cpuTime(syscall.RUSAGE_CHILDREN)
+	before := childrenTime()
 	if err := exec.Command(path).Run(); err != nil {
 		b.Fatal(err)
 	}
-	return cpuTime(syscall.RUSAGE_CHILDREN) - before
+	return childrenTime() - before
 }
 
 // BenchmarkPrepare prints how much processor time preparing a Go program takes, without anything else.
 func BenchmarkPrepare(b *testing.B) {
 	guest := goGuest(b)
-	before := cpuTime(syscall.RUSAGE_SELF)
+	before := cpuTime()
 	for range b.N {
 		mustPrepare(b, guest, Options{})
 	}
-	cpu := cpuTime(syscall.RUSAGE_SELF) - before
+	cpu := cpuTime() - before
 	b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms/op")
 	b.ReportMetric(float64(len(guest))/1e6, "MB")
 	b.ReportMetric(float64(len(mustPrepare(b, guest, Options{})))/float64(len(guest)), "size-ratio")
@@ -208,9 +198,9 @@ func BenchmarkGuest(b *testing.B) {
 	var programs [2]program
 	var compiling [2]time.Duration
 	for i, wasm := range [][]byte{guest, prepared} {
-		before := cpuTime(syscall.RUSAGE_SELF)
+		before := cpuTime()
 		programs[i] = compile(b, compiler, wasm)
-		compiling[i] = cpuTime(syscall.RUSAGE_SELF) - before
+		compiling[i] = cpuTime() - before
 	}
 	var ratios []float64
 	for range 9 {

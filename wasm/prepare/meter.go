@@ -21,9 +21,9 @@ const (
 )
 
 // Stack is how many bytes of stack calls may take together in a prepared module, as this package counts them. Both of
-// wazero's compilers have at least 50 MB, and for whole programs the count is no less than two thirds of what they take.
-// An engine that runs out earlier all the same, on a function made for it, ends with its own error and Nothing exhausted:
-// its host gives up, and says nothing about the program.
+// wazero's compilers have at least 50 MB, and the count is more than what they take but for functions made to exceed it.
+// An engine that runs out earlier all the same ends with its own error and Nothing exhausted: its host gives up, and says
+// nothing about the program.
 const Stack = 32 << 20
 
 // Exhaustion says which of its allowances a run used up.
@@ -86,14 +86,15 @@ func bulk(o opcode) bool {
 // minFrame is what the smallest call takes on a compiler's stack: return address, frame pointer, saved registers.
 const minFrame = 96
 
-// frameBytes estimates from above what one call of the checked function takes: engines keep a slot for each value that
-// they cannot hold in a register, and seldom use one twice; what is passed to callees lies in it too.
+// frameBytes estimates what one call of the checked function takes. Engines keep a slot for each value that they cannot
+// hold in a register, and seldom use one twice; where ways come together, a local that was set on one of them is a new
+// value, of which about every second one is still wanted. What is passed to callees lies in the frame too.
 func frameBytes(c *checker) uint32 {
 	slot := uint32(8)
 	if c.wide {
 		slot = 16
 	}
-	n := minFrame + slot*uint32(c.locals.count()+c.depth+c.sets+c.passed)
+	n := minFrame + slot*uint32(c.locals.count()+c.depth+c.sets+c.merged/2+c.passed)
 	if c.callsOut {
 		n += minFrame
 	}

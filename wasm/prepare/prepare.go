@@ -23,7 +23,8 @@ type NaN uint8
 const (
 	// Lazy canonicalises where the bits of a computed NaN would show: stores, reinterpretations, sign copies and
 	// integer views of vectors. A NaN payload that was carried through a parameter or a variable shared with
-	// arithmetic is lost there, which only a program that hides data in NaNs can tell.
+	// arithmetic is lost there, which only a program that hides data in NaNs can tell. Floats that are passed to an
+	// imported function or given back by an exported one keep the engine's bits: WASI has neither.
 	Lazy NaN = iota
 	// Eager canonicalises the result of arithmetic before anything but arithmetic sees it; payloads survive as the
 	// specification has it.

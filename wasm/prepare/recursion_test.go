@@ -3,6 +3,7 @@ package prepare
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -59,6 +60,15 @@ func recursions() []recursion {
 		b = load(0x29, opLocalSet)(append(b, opLoop, 0x40), i)
 		return append(b, opLocalGet, 0, 0x45, opBrIf, 0, opEnd)
 	}
+	// Choices within choices: where they end, half of the locals has two values each time.
+	var nested []byte
+	for i := range uint32(8) {
+		nested = append(nested, opLocalGet, 0, opIf, 0x40)
+		for k := range uint32(4) {
+			nested = load(0x29, opLocalSet)(nested, (i*3+k)%40)
+		}
+	}
+	nested = append(nested, slices.Repeat([]byte{opEnd}, 8)...)
 	operands := repeat(100, func(b []byte, i uint32) []byte { return append(b, opLocalGet, 0, opI32Const, byte(i%64), 0x6a) })
 	sums := repeat(100, func(b []byte, _ uint32) []byte { return append(b, 0x6a) })
 	return []recursion{
@@ -67,8 +77,9 @@ func recursions() []recursion {
 		{name: "locals", locals: many, before: repeat(200, load(0x29, opLocalSet)), call: self, after: repeat(200, store(0x37)), frames: 10034},
 		{name: "vectors", locals: vectors, before: repeat(60, load(vectorOps, opLocalSet)), call: self, after: repeat(60, store(vectorOps+0x0b)), frames: 15887},
 		{name: "operands", before: operands, call: append([]byte{opLocalGet, 0}, self...), after: sums, frames: 36157},
-		{name: "choices", locals: many, before: repeat(200, choice), call: self, after: repeat(200, store(0x37)), frames: 10034},
-		{name: "loops", locals: many[:100], before: repeat(100, loop), call: self, after: repeat(100, store(0x37)), frames: 19239},
+		{name: "choices", locals: many, before: repeat(200, choice), call: self, after: repeat(200, store(0x37)), frames: 8097},
+		{name: "nested", locals: many[:40], before: nested, call: self, after: repeat(40, store(0x37)), frames: 25890},
+		{name: "loops", locals: many[:100], before: repeat(100, loop), call: self, after: repeat(100, store(0x37)), frames: 15650},
 	}
 }
 

@@ -294,6 +294,9 @@ func TestSpecSuite(t *testing.T) {
 		{engine: compiler, options: &Options{NaN: Eager, LowerRemainders: true}},
 		{engine: interpreter, options: &Options{NaN: Eager, LowerRemainders: true}},
 	}
+	if testing.Short() {
+		worlds = worlds[:1]
+	}
 	var commands, nans, refused int
 	for _, script := range specScripts(t) {
 		name := strings.TrimSuffix(filepath.Base(script), ".json")
