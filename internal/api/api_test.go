@@ -52,7 +52,7 @@ func (b *bench) Resume(context.Context) error                   { return b.note(
 func (b *bench) Finish(context.Context) error                   { return b.note("finish") }
 
 // serve puts b on the socket of a new home and returns a client of it. stop ends the node.
-func serve(t *testing.T, b Node) (c *Client, stop func()) {
+func serve(t testing.TB, b Node) (c *Client, stop func()) {
 	t.Helper()
 	home := t.TempDir()
 	l, err := Listen(home)
