@@ -96,23 +96,18 @@ func (m *module) readSection(id byte, r *reader) {
 			sectionExport: m.readExport, sectionElement: m.readElement, sectionCode: m.readCode,
 			sectionData: m.readData,
 		}[id]
-		if id == sectionElement {
-			m.allowDeclared()
-		}
-		if id == sectionExport {
-			m.allowDeclared()
-		}
 		for n := r.u32(); n > 0; n-- { // each entry takes a byte at least, so a false count ends soon
 			read(r)
 		}
 	}
 }
 
-// allowDeclared makes room to note which functions are referred to.
-func (m *module) allowDeclared() {
+// declare notes that a function is referred to. All functions are known by then: their section comes first.
+func (m *module) declare(function uint32) {
 	if m.declared == nil {
 		m.declared = make([]bool, len(m.funcs))
 	}
+	m.declared[function] = true
 }
 
 func (m *module) readType(r *reader) {
@@ -221,7 +216,6 @@ func readGlobalType(r *reader) globalType {
 }
 
 func (m *module) readGlobal(r *reader) {
-	m.allowDeclared()
 	g := readGlobalType(r)
 	m.inits = append(m.inits, m.readConst(r, g.typ))
 	m.globals = append(m.globals, g)
@@ -239,7 +233,7 @@ func (m *module) readExport(r *reader) {
 	e.index = r.u32()
 	switch e.kind {
 	case kindFunc:
-		m.declared[checkIndex(r, "function", e.index, len(m.funcs))] = true
+		m.declare(checkIndex(r, "function", e.index, len(m.funcs)))
 	case kindTable:
 		checkIndex(r, "table", e.index, len(m.tables))
 	case kindMemory:

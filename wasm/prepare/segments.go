@@ -32,7 +32,7 @@ func (m *module) readConst(r *reader, want valType) constExpr {
 		e = append(e, op, byte(got))
 	case opRefFunc:
 		index := checkIndex(r, "function", r.u32(), len(m.funcs))
-		m.declared[index] = true
+		m.declare(index)
 		e, got = appendU32(append(e, op), index), funcref
 	default:
 		r.refuseAt(at, "constant expression expected, found opcode %#x", op)
@@ -91,7 +91,7 @@ func (m *module) readElement(r *reader) {
 			continue
 		}
 		index := checkIndex(r, "function", r.u32(), len(m.funcs))
-		m.declared[index] = true
+		m.declare(index)
 		s.funcs = append(s.funcs, index)
 	}
 	m.elems = append(m.elems, s)
