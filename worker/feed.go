@@ -73,9 +73,9 @@ func (w *Worker) feed(ctx context.Context) {
 func (w *Worker) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	want := 2 * w.cfg.Slots
+	want := 2 * w.limit
 	if w.perUnit > 0 {
-		want = w.cfg.Slots + int(buffered/w.perUnit)*w.cfg.Slots
+		want = w.limit + int(buffered/w.perUnit)*w.limit
 	}
 	return max(min(want, jobs.MaxGrantHolds)-len(w.tasks), 0)
 }

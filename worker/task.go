@@ -59,11 +59,19 @@ func (w *Worker) slot(ctx context.Context, n int) {
 	var warm jobs.JobID
 	defer w.setGuest(n, nil)
 	for {
+		w.mu.Lock()
+		ready, moved := w.ready, w.moved
+		if n >= w.limit {
+			ready = nil // rest
+		}
+		w.mu.Unlock()
 		var t *task
 		select {
 		case <-ctx.Done():
 			return
-		case t = <-w.ready:
+		case <-moved:
+			continue
+		case t = <-ready:
 		}
 		if t.ctx.Err() != nil {
 			continue

@@ -94,7 +94,8 @@ type Config struct {
 	Runner   Runner
 	Profiles []jobs.Profile // that this node can run
 	Temp     string         // folder for outputs while they grow
-	Slots    int            // guests at a time
+	Slots    int            // guests at a time, until SetSlots
+	MaxSlots int            // that SetSlots can ask for
 	// RunOwn reports whether this node should run units of its own job.
 	RunOwn func(*jobs.Job) bool
 	Logger *slog.Logger
@@ -128,7 +129,9 @@ type Worker struct {
 	tasks   map[taskKey]*task
 	infos   map[jobs.JobID]*jobInfo
 	settles map[protocol.ShardRef]*settler
-	guests  []Guest // by slot; nil where none is up
+	guests  []Guest       // by slot; nil where none is up
+	limit   int           // slots in use; those above it rest
+	moved   chan struct{} // closed when limit changes
 	stats   Stats
 	served  map[jobs.NodeID]bool
 	perUnit time.Duration // moving average of a unit's time on a slot
@@ -155,13 +158,13 @@ type Working struct {
 
 // New makes a worker in mode OwnOnly.
 func New(cfg Config) *Worker {
-	slots := max(cfg.Slots, 1)
-	cfg.Slots = slots
+	cfg.Slots = max(cfg.Slots, 1)
+	slots := max(cfg.MaxSlots, cfg.Slots)
 	return &Worker{
 		cfg: cfg, self: cfg.Signer.ID(),
 		ready: make(chan *task, 4*jobs.MaxGrantHolds), finished: make(chan *outcome, slots), wake: make(chan struct{}, 1),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
-		guests: make([]Guest, slots), served: map[jobs.NodeID]bool{}, ctx: context.Background(),
+		guests: make([]Guest, slots), limit: cfg.Slots, moved: make(chan struct{}), served: map[jobs.NodeID]bool{}, ctx: context.Background(),
 	}
 }
 
@@ -176,7 +179,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.recover(ctx); err != nil {
 		return err
 	}
-	for slot := range w.cfg.Slots {
+	for slot := range w.guests {
 		w.start(func(ctx context.Context) { w.slot(ctx, slot) })
 	}
 	w.start(w.report)
@@ -220,6 +223,23 @@ func (w *Worker) SetMode(m Mode) {
 		}
 	}
 	w.poke()
+}
+
+// SetSlots changes how many guests run at a time. One that is running ends its unit first.
+func (w *Worker) SetSlots(n int) {
+	w.mu.Lock()
+	w.limit = min(max(n, 1), len(w.guests))
+	close(w.moved)
+	w.moved = make(chan struct{})
+	w.mu.Unlock()
+	w.poke()
+}
+
+// Slots is how many guests run at a time.
+func (w *Worker) Slots() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.limit
 }
 
 // Mode is the current mode.

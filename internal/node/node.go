@@ -166,7 +166,7 @@ func (n *Node) build() (err error) {
 	n.worker = worker.New(worker.Config{
 		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
 		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox}), Profiles: profiles(), Temp: temp,
-		Slots: n.slots(), RunOwn: n.runOwn, Logger: n.log,
+		Slots: n.slots(), MaxSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
 	})
 	return nil
 }
@@ -278,6 +278,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+	p2p.LibraryLogs(n.log.Handler())
 	c := &n.opts.Config
 	cfg := p2p.Config{
 		Key: n.identity.Key(), Network: n.network, Agent: "shoal/" + n.opts.Version,
@@ -323,7 +324,7 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 func (n *Node) sayHello() *protocol.HelloAnswer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := &protocol.HelloAnswer{Donating: n.donate.on && !n.donate.paused && !n.donate.finishing, Slots: uint16(n.slots()), Profiles: profiles()}
+	a := &protocol.HelloAnswer{Donating: n.donate.on && !n.donate.paused && !n.donate.finishing, Slots: uint16(n.worker.Slots()), Profiles: profiles()}
 	a.Keeps = n.host != nil && n.host.Server()
 	return a
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -85,7 +86,7 @@ func (n *Node) catchUp(ctx context.Context, c *collecting) {
 }
 
 func resultOf(job *jobs.Job, a collect.Answer) api.Result {
-	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.Name != "", Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size)}
+	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.IsPath, Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size)}
 	if a.Tuple.Outcome == jobs.OK {
 		return r
 	}
@@ -99,7 +100,7 @@ func resultOf(job *jobs.Job, a collect.Answer) api.Result {
 	case jobs.Exit:
 		r.Reason = fmt.Sprintf("exit code %d", a.Tuple.Exit)
 	case jobs.Trap:
-		r.Reason = "the program crashed"
+		r.Stderr, r.Reason = lastLine(r.Stderr)
 	case jobs.MemoryLimit:
 		r.Reason = "more memory than the job allows (--memory)"
 	case jobs.OutputLimit:
@@ -110,4 +111,12 @@ func resultOf(job *jobs.Job, a collect.Answer) api.Result {
 		r.Reason = "recursion too deep"
 	}
 	return r
+}
+
+// lastLine takes the last line off: under what a program that crashed wrote to standard error,
+// its donor says what crashed it.
+func lastLine(text string) (before, line string) {
+	text = strings.TrimRight(text, "\n")
+	i := strings.LastIndexByte(text, '\n') + 1
+	return text[:i], text[i:]
 }

@@ -83,7 +83,7 @@ func (n *Node) donateStatus() api.DonateStatus {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := api.DonateStatus{
-		State: api.DonatingOff, Why: "not asked to: shoal donate", Cores: n.slots(), TotalCores: runtime.NumCPU(),
+		State: api.DonatingOff, Why: "not asked to: shoal donate", Cores: n.worker.Slots(), TotalCores: runtime.NumCPU(),
 		Memory: uint64(n.opts.Config.Memory), Disk: uint64(n.opts.Config.Quota),
 	}
 	switch {
@@ -143,6 +143,9 @@ func (n *Node) change(f func(*donation) error) error {
 // Donate turns donating on.
 func (n *Node) Donate(_ context.Context, d api.Donation) error {
 	n.bringUp()
+	if d.Cores > 0 {
+		n.worker.SetSlots(d.Cores)
+	}
 	return n.change(func(x *donation) error {
 		*x = donation{on: true}
 		return nil

@@ -203,7 +203,7 @@ func createError(err error) error {
 // size says how many inputs a unit gets.
 func (n *Node) size(ctx context.Context, s *api.Submission, h *jobs.Head, in *submit.Inputs) (int, []trial, error) {
 	_, slots := n.net.donors()
-	cores := n.slots() + slots
+	cores := n.worker.Slots() + slots
 	if s.PerUnit > 0 {
 		return min(s.PerUnit, jobs.MaxUnitInputs), nil, nil
 	}

@@ -142,6 +142,7 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 	if c.firstDone.IsZero() {
 		c.firstDone, c.doneThen = time.Now(), c.tally.Done
 	}
+	c.lastDone = time.Now()
 	for i, u := range units {
 		if !c.accepted[ref.Shard][numbers[i]] {
 			c.accepted[ref.Shard][numbers[i]] = true

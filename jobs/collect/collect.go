@@ -66,6 +66,7 @@ type Collector struct {
 	donors    map[jobs.NodeID]bool
 	firstDone time.Time // when the first unit was accepted in this run
 	doneThen  uint64
+	lastDone  time.Time // when the last unit was
 	lastErr   error
 }
 

@@ -66,11 +66,19 @@ func (c *Collector) Progress(now time.Time) Progress {
 	p.Units[scheduler.Open] += uint64(c.job.Head.Units) - told
 	p.Donors = len(donors)
 	p.Final = t.Units == uint64(c.job.Head.Units)
-	if since := now.Sub(c.firstDone); !c.firstDone.IsZero() && since > time.Second && t.Done > c.doneThen && !p.Final {
+	if since := now.Sub(c.firstDone); !c.firstDone.IsZero() && since > time.Second && t.Done > c.doneThen && !p.Final && !c.stalled(now) {
 		p.Rate = float64(t.Done-c.doneThen) / since.Seconds()
 		p.ETA = time.Duration(float64(p.Inputs-t.Done-t.StuckInputs) / p.Rate * float64(time.Second))
 	}
 	return p
+}
+
+// stalled reports that nothing has come for so long that the pace so far says nothing about what
+// is left. The caller holds mu.
+func (c *Collector) stalled(now time.Time) bool {
+	const patience = 10 * time.Second
+	quiet := now.Sub(c.lastDone)
+	return quiet > patience && quiet > c.lastDone.Sub(c.firstDone)/4
 }
 
 // CaughtUp reports whether everything that the keepers' last summaries call decided is accepted.

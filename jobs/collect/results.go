@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -14,7 +15,8 @@ import (
 // Answer is the accepted answer of one input.
 type Answer struct {
 	Number uint64 // of the input, from 0
-	Name   string // of the input file; empty for a line or a number
+	Name   string // an input file's relative path, a range's number; empty for a line
+	IsPath bool   // Name is a path
 	Tuple  jobs.Tuple
 	Stderr []byte
 	ToldBy jobs.NodeID // whose payload it is from
@@ -86,7 +88,8 @@ func (c *Collector) eachOf(ctx context.Context, ref protocol.ShardRef, m *jobs.M
 		}
 	}()
 	for i := range int(m.Units[n].Count) {
-		a := Answer{Number: first + uint64(i), Name: names(i), Open: !ok, Tuple: jobs.Tuple{Outcome: jobs.GaveUp}}
+		a := Answer{Number: first + uint64(i), Open: !ok, Tuple: jobs.Tuple{Outcome: jobs.GaveUp}}
+		a.Name, a.IsPath = names(i)
 		var out io.Reader = bytes.NewReader(nil)
 		for _, r := range readers {
 			if r.has(i) {
@@ -101,12 +104,11 @@ func (c *Collector) eachOf(ctx context.Context, ref protocol.ShardRef, m *jobs.M
 	return nil
 }
 
-// names gives the names of a unit's inputs, where they are files.
-func (c *Collector) names(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, n int) (func(int) string, error) {
+// names gives the names of a unit's inputs, where they have any.
+func (c *Collector) names(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, n int) (func(int) (name string, path bool), error) {
 	u := &m.Units[n]
-	none := func(int) string { return "" }
 	if u.Source == jobs.FromRange {
-		return none, nil
+		return func(i int) (string, bool) { return strconv.FormatInt(u.From+int64(i), 10), false }, nil
 	}
 	var pack []byte
 	if u.Source == jobs.FromBlob {
@@ -133,7 +135,7 @@ func (c *Collector) names(ctx context.Context, ref protocol.ShardRef, m *jobs.Ma
 	if err != nil {
 		return nil, err
 	}
-	return func(i int) string { return ins[i].Name }, nil
+	return func(i int) (string, bool) { return ins[i].Name, ins[i].Name != "" }, nil
 }
 
 // partReader reads the outputs of one payload in input order.
