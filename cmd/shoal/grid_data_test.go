@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -67,17 +68,20 @@ func noise() []byte {
 	return bytes.ReplaceAll(b, []byte{'x'}, []byte{'y'})
 }
 
-// onDisk is how many bytes the files of a home have.
+// onDisk is how many bytes the files of a home have. Files that go meanwhile have none.
 func onDisk(t *testing.T, home string) (sum int64) {
 	t.Helper()
 	err := filepath.WalkDir(home, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // files come and go
+		if err == nil && d.Type().IsRegular() {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				sum += info.Size()
+			}
 		}
-		if info, err := d.Info(); err == nil {
-			sum += info.Size()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -28,11 +28,11 @@ func gridSurvivesRandomKills(t *testing.T, g *gridtest.Grid) {
 	g.Meet(4, append(donors, first, submitter)...)
 	job, _ := submitter.Submit(words...)
 
-	roles := []*gridtest.Node{submitter, first, donors[0], donors[1]}
-	chance.Shuffle(len(roles), func(i, j int) { roles[i], roles[j] = roles[j], roles[i] })
-	witness := donors[2]
-	for i, n := range roles {
-		witness.AwaitInputs(job, int64(inputs*i/5+chance.IntN(inputs/5)))
+	victims := []*gridtest.Node{submitter, first, donors[0], donors[0], donors[1], donors[1]}
+	chance.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
+	witness, part := donors[2], inputs/(len(victims)+1)
+	for i, n := range victims {
+		witness.AwaitInputs(job, int64(part*i+chance.IntN(part)))
 		n.Kill()
 		n.Restart()
 	}
@@ -41,7 +41,7 @@ func gridSurvivesRandomKills(t *testing.T, g *gridtest.Grid) {
 	if s := submitter.Shoal("status"); strings.Count(string(s.Out), "burn.wasm") != 1 {
 		t.Errorf("the submit that was killed left another job behind:\n%s", s.Out)
 	}
-	wantNoPartial(t, append(roles, witness))
+	wantNoPartial(t, append(victims, witness))
 }
 
 // killAtRandom kills a submit somewhere between its start and its end.

@@ -26,20 +26,20 @@ func TestGrid(t *testing.T) {
 		exe  string
 		run  func(*testing.T, *gridtest.Grid)
 	}{
+		{"the nearest keep and die", honest, gridKeepsAtTheNearest}, // the longest first
 		{"submitter, first node and a donor die", honest, gridSurvivesItsFounders},
+		{"everyone is killed at random", honest, gridSurvivesRandomKills},
+		{"every worker dies between seal and reveal", faulty, gridRevealsLater},
 		{"one of five donors lies", faulty, gridDeliversNoLie},
+		{"large blobs", honest, gridMovesLargeBlobs},
+		{"inputs that fail", honest, gridReportsFailures},
 		{"one node", honest, gridOfOne},
 		{"two nodes", honest, gridOfTwo},
 		{"three nodes", honest, gridOfThree},
-		{"the nearest keep and die", honest, gridKeepsAtTheNearest},
-		{"every worker dies between seal and reveal", faulty, gridRevealsLater},
+		{"one home, one node", honest, gridGuardsItsHomes},
 		{"no gossip", honest, gridWithoutGossip},
 		{"bootstrap gone", honest, gridWithoutBootstrap},
 		{"donors without inbound", honest, gridWithoutInbound},
-		{"everyone is killed at random", honest, gridSurvivesRandomKills},
-		{"one home, one node", honest, gridGuardsItsHomes},
-		{"large blobs", honest, gridMovesLargeBlobs},
-		{"inputs that fail", honest, gridReportsFailures},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
