@@ -21,9 +21,10 @@ func checkModule(t testing.TB, original []byte) {
 			}
 			return
 		}
-		if err := valid(original); err != nil && !wazeroOnly(err) {
-			t.Fatalf("wazero refuses what we accept: %v", err)
-		} else if err != nil {
+		if err := valid(withoutCustom(original)); err != nil {
+			if !strings.Contains(err.Error(), "limit") { // of wazero's own
+				t.Fatalf("wazero refuses what we accept: %v", err)
+			}
 			return
 		}
 		if err := valid(prepared); err != nil {
@@ -36,14 +37,18 @@ func checkModule(t testing.TB, original []byte) {
 	}
 }
 
-// wazeroOnly tells whether wazero refuses a module for a limit of its own, not because it is invalid.
-func wazeroOnly(err error) bool {
-	for _, limit := range []string{"limit", "too many", "too large", "custom section", "section custom"} {
-		if strings.Contains(err.Error(), limit) {
-			return true
+// withoutCustom leaves out the custom sections of a module that was accepted. A few bytes of a name section make wazero
+// allocate 60 GB; what the rewriter keeps of it is checked first.
+func withoutCustom(wasm []byte) []byte {
+	out := append([]byte{}, magic...)
+	r := &reader{all: wasm, pos: len(magic)}
+	for !r.done() {
+		id := r.byte()
+		if s := r.sub(r.u32()); id != sectionCustom {
+			out = appendSection(out, id, wasm[s.pos:r.pos])
 		}
 	}
-	return false
+	return out
 }
 
 // TestSameModulesAsWazero holds the validator against wazero's, over every binary of the WebAssembly test suite, which
