@@ -64,10 +64,7 @@ func BenchmarkStart(b *testing.B) {
 		for _, state := range []string{"cold", "warm"} {
 			b.Run(name+"/"+state, func(b *testing.B) {
 				dir := filepath.Join(b.TempDir(), "cache")
-				s, err := wasm.New(wasm.Options{CacheDir: dir, AllowWeak: true})
-				if err != nil {
-					b.Fatal(err)
-				}
+				s := sandboxIn(b, dir)
 				for b.Loop() {
 					g, err := s.Start(b.Context(), wasm.Spec{Program: p})
 					if err != nil {

@@ -31,11 +31,7 @@ func TestBadCacheEntryIsRebuilt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	check := func(t *testing.T) {
 		t.Helper()
-		s, err := wasm.New(wasm.Options{CacheDir: dir, AllowWeak: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := s.Start(t.Context(), wasm.Spec{Program: p})
+		g, err := sandboxIn(t, dir).Start(t.Context(), wasm.Spec{Program: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,11 +81,7 @@ func TestCacheIsShared(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	var before []string
 	for i := range 2 {
-		s, err := wasm.New(wasm.Options{CacheDir: dir, AllowWeak: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := s.Start(t.Context(), wasm.Spec{Program: p})
+		g, err := sandboxIn(t, dir).Start(t.Context(), wasm.Spec{Program: p})
 		if err != nil {
 			t.Fatal(err)
 		}

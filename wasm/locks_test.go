@@ -12,7 +12,7 @@ import (
 
 // A sandbox that cannot be locked refuses, unless it was told not to.
 func TestWeakSandboxRefuses(t *testing.T) {
-	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(shared.dir, "cache")})
+	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(shared.dir, "cache"), Prefix: prefix()})
 	if err != nil {
 		t.Fatal(err)
 	}

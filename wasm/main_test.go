@@ -95,7 +95,17 @@ func module(t testing.TB, b []byte) wasm.Program {
 // sandbox is a sandbox with the cache that all tests share.
 func sandbox(t testing.TB) *wasm.Sandbox {
 	t.Helper()
-	s, err := wasm.New(wasm.Options{CacheDir: filepath.Join(shared.dir, "cache"), AllowWeak: true, Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX"))})
+	return sandboxIn(t, filepath.Join(shared.dir, "cache"))
+}
+
+// prefix is what children are started through: the emulator, where the test itself is
+// emulated.
+func prefix() []string { return strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")) }
+
+// sandboxIn is a sandbox with its cache in a folder.
+func sandboxIn(t testing.TB, dir string) *wasm.Sandbox {
+	t.Helper()
+	s, err := wasm.New(wasm.Options{CacheDir: dir, AllowWeak: true, Prefix: prefix()})
 	if err != nil {
 		t.Fatal(err)
 	}

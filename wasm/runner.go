@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
@@ -200,10 +201,36 @@ func (r *runner) guest(in guestInput, file *files.Host) ending {
 		return endingOf(err)
 	}
 	defer instance.Close(r.ctx) // gives the memory back; it has no error to give
+	end := r.call(instance)
+	if end.outcome != jobs.OK {
+		return end
+	}
+	if err := r.deliver(tree); err != nil {
+		fuel := end.fuel
+		end = endingOf(err)
+		end.fuel = fuel
+	}
+	return end
+}
+
+// deliver adds to the output what the guest left in /out.
+func (r *runner) deliver(tree *files.Tree) (err error) {
+	defer func() {
+		if full := recover(); full == errOutputLimit {
+			err = errOutputLimit
+		} else if full != nil {
+			panic(full)
+		}
+	}()
+	return tree.WriteOut(&r.stdout)
+}
+
+// call runs an instance to its end.
+func (r *runner) call(instance api.Module) ending {
 	if r.fuel > 0 {
 		return r.metered(instance)
 	}
-	_, err = instance.ExportedFunction("_start").Call(r.ctx)
+	_, err := instance.ExportedFunction("_start").Call(r.ctx)
 	return endingOf(err)
 }
 

@@ -40,7 +40,7 @@ type File struct {
 // Limits bound one input. The zero value of a field means its default.
 type Limits struct {
 	Memory uint64        // bytes of linear memory, rounded down to pages of 64 KiB
-	Output uint64        // bytes of standard output
+	Output uint64        // bytes of output
 	Fuel   uint64        // instructions; profile 1
 	CPU    time.Duration // CPU time on this host; beyond it the run is given up
 }
@@ -85,8 +85,8 @@ type Input struct {
 type Report struct {
 	Outcome    jobs.Outcome
 	Exit       uint32
-	Output     jobs.Digest // names the standard output, as jobs.BlobOf names bytes
-	Size       uint64      // of the standard output
+	Output     jobs.Digest // names the output, as jobs.BlobOf names bytes: standard output, then files left in /out as a tar archive
+	Size       uint64      // of the output
 	Fuel       uint64      // instructions executed; profile 1
 	Stderr     []byte      // the last StderrKept bytes of standard error
 	Reason     string      // what went wrong, for people

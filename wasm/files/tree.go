@@ -3,7 +3,8 @@
 //
 //	/in/NAME     the input, when it is a file (read-only)
 //	/data/NAME   what all inputs of the job share (read-only)
-//	/tmp         empty at the start, for the guest to write to; gone at its end
+//	/out         what the guest leaves here is delivered, see WriteOut
+//	/tmp         scratch, gone at the guest's end
 //
 // Nothing of the host shows: file numbers count from one, times are the guest's virtual
 // time, folders list in the order of their names.
@@ -90,6 +91,7 @@ func New(world World, data []Host, in *Host) *Tree {
 	t.root = t.folder(false)
 	t.root.children["data"] = t.folder(false)
 	t.root.children["in"] = t.folder(false)
+	t.root.children["out"] = t.folder(true)
 	t.root.children["tmp"] = t.folder(true)
 	for i := range data {
 		t.root.children["data"].children[data[i].Name] = t.node(&node{host: &data[i]})
@@ -118,6 +120,9 @@ func ValidName(name string) bool {
 // lookup finds the folder that p is in, and what p is there: nil when there is none. name
 // is empty when p is the root.
 func (t *Tree) lookup(p string) (dir *node, name string, found *node, errno sys.Errno) {
+	if strings.ContainsRune(p, 0) {
+		return nil, "", nil, sys.EINVAL
+	}
 	mustBeDir := strings.HasSuffix(p, "/")
 	p = path.Clean("/" + p)[1:]
 	if p == "" {

@@ -222,6 +222,9 @@ func jailed(t *testing.T, p jail.Plan, uid uint32) account {
 }
 
 func TestNothingGetsOut(t *testing.T) {
+	if os.Getenv("SHOAL_EXEC_PREFIX") != "" {
+		t.Skip("qemu knows neither Landlock nor seccomp")
+	}
 	uids := []uint32{uint32(os.Getuid())}
 	if os.Getuid() == 0 {
 		uids = append(uids, 65534)

@@ -26,6 +26,7 @@ func main() {
 		"random": random, "grow": grow, "flood": flood, "spin": spin, "recurse": recurse,
 		"stderr": errs, "sum": sum, "nothing": nothing, "env": env,
 		"read": read, "list": list, "write": write, "churn": churn, "float": float,
+		"deliver": deliver, "deliver-and-fail": func([]string) { deliver([]string{"1"}); os.Exit(1) },
 	}
 	do := does[os.Args[1]]
 	if do == nil {
@@ -199,6 +200,15 @@ func churn([]string) {
 	left, err := os.ReadDir("/tmp")
 	check(err)
 	fmt.Println(left)
+}
+
+// deliver leaves so many files in folders of /out, each a byte longer than the one before.
+func deliver(args []string) {
+	for i := range number(args[0]) {
+		dir := fmt.Sprintf("/out/%d", i)
+		check(os.MkdirAll(dir, 0o700))
+		check(os.WriteFile(dir+"/"+strings.Repeat("name", 40), bytes.Repeat([]byte("x"), i), 0o600))
+	}
 }
 
 func sum([]string) {
