@@ -106,7 +106,7 @@ func (w *wait) deliver(ctx context.Context, d *delivery) error {
 	aside.Wait()
 	shown.stop()
 	if interrupted(err) {
-		w.p.ui.detached(w.id, shown.reading(), w.s.own)
+		w.p.ui.detached(w.id, w.latest(shown.reading()), w.s.own)
 	}
 	if err != nil {
 		return err
@@ -117,6 +117,16 @@ func (w *wait) deliver(ctx context.Context, d *delivery) error {
 	}
 	w.p.ui.finished(j)
 	return d.finish(j)
+}
+
+// latest is the reading as it is now, or the last that was shown where the node does not answer.
+func (w *wait) latest(shown *api.Job) *api.Job {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	if j, err := w.s.Job(ctx, w.id); err == nil {
+		return j
+	}
+	return shown
 }
 
 // aside logs what failed beside the answers, as these do not depend on it.
