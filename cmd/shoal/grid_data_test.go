@@ -96,7 +96,7 @@ func gridReportsFailures(t *testing.T, g *gridtest.Grid) {
 	g.Meet(2, append(g.Donors(2), submitter)...)
 	inputs := []struct{ name, text, outcome, reason, stderr string }{
 		{"1-good", "good-one", "ok", "", ""},
-		{"2-trap", "xtrapped", "trap", "the program crashed", "xtrapped"},
+		{"2-trap", "xtrapped", "trap", "unreachable", "xtrapped"},
 		{"3-exit", "exitcode", "exit", "exit code 3", "exitcode"},
 		{"4-memory", "memory!!", "memory", "more memory than the job allows (--memory)", "memory!!"},
 		{"5-output", "outputs!", "output", "more output than the job allows (--max-output)", ""},
@@ -122,6 +122,9 @@ func gridReportsFailures(t *testing.T, g *gridtest.Grid) {
 	if want := append(burnt(1, "good-one"), burnt(1, "good-two")...); s.Code != 5 || !bytes.Equal(s.Out, want) {
 		t.Errorf("results: exit code %d, %x instead of %x", s.Code, s.Out, want)
 	}
+	if told := strings.Count(s.Err, ", as told by 12D3"); told != 4 {
+		t.Errorf("%d of 4 failures name who told of them:\n%s", told, s.Err)
+	}
 	rows := bytes.Split(bytes.TrimSpace(submitter.Shoal("results", job, "--output", "jsonl").Out), []byte("\n"))
 	if len(rows) != len(inputs) {
 		t.Fatalf("%d rows for %d inputs", len(rows), len(inputs))
@@ -137,7 +140,7 @@ func gridReportsFailures(t *testing.T, g *gridtest.Grid) {
 		if in.reason == "" {
 			continue
 		}
-		wantSaid(t, s.Err, fmt.Sprintf("failed: %s: %s, as told by 12D3", in.name, in.reason))
+		wantSaid(t, s.Err, fmt.Sprintf("failed: %s: %s", in.name, in.reason))
 		wantSaid(t, s.Err, in.stderr)
 	}
 }
