@@ -6,122 +6,63 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/shoalgrid/shoal/wasm/admit"
-	"github.com/shoalgrid/shoal/wasm/jail"
+	"github.com/shoalgrid/shoal/wasm/cache"
+	"github.com/shoalgrid/shoal/wasm/child"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
-// compileRequest is what a compile child is told.
-type compileRequest struct {
-	Program string `json:"program"` // path of the original module
-	Profile uint8  `json:"profile"`
-	Dir     string `json:"dir"` // folder to write into
-	Idle    bool   `json:"idle"`
-	// What it may cost. A program beyond this is refused, and that is remembered.
-	CPU    time.Duration `json:"cpu"`
-	Memory uint64        `json:"memory"`
-}
-
-// compileReply is what it answers.
-type compileReply struct {
-	Refused string `json:"refused,omitempty"`
-	Error   string `json:"error,omitempty"`
-}
-
-// compileMain is a compile child: request in, files written, reply out.
-func compileMain(in io.Reader, out io.Writer) error {
-	var req compileRequest
-	if err := json.NewDecoder(in).Decode(&req); err != nil {
-		return fmt.Errorf("read what to compile: %w", err)
-	}
-	var reply compileReply
-	var refused *Refused
-	switch err := compileFile(req); {
-	case errors.As(err, &refused):
-		reply.Refused = refused.Reason
-	case err != nil:
-		reply.Error = err.Error()
-	}
-	return json.NewEncoder(out).Encode(reply)
-}
-
-func compileFile(req compileRequest) error {
-	plan := compilePlan(req)
-	jail.Limit(plan) // what does not hold, the run child will tell
-	binary, err := os.ReadFile(req.Program)
-	if err != nil {
-		return fmt.Errorf("read the program: %w", err)
-	}
-	jail.Shut(plan)
-	if req.Profile >= profileMetered {
-		if binary, err = prepared(binary, req.Dir); err != nil {
-			return err
-		}
-	}
-	cache, err := wazero.NewCompilationCacheWithDir(req.Dir)
-	if err != nil {
-		return fmt.Errorf("open the cache: %w", err)
-	}
-	ctx := context.Background()
-	engine := wazero.NewRuntimeWithConfig(ctx, engineConfig(cache, false))
-	_, err = engine.CompileModule(ctx, binary)
-	var file *fs.PathError
-	if errors.As(err, &file) {
-		return fmt.Errorf("write the compiled program: %w", err)
-	}
-	if err != nil {
-		return &Refused{Reason: "not valid WebAssembly: " + err.Error()}
-	}
-	return nil
-}
+// What a compilation may cost. A program beyond this is refused, and that is remembered.
+const (
+	compileCPU    = 60 * time.Second
+	compileMemory = 1 << 30
+	compileWall   = 5 * time.Minute // on a host so busy that it says nothing about the program
+)
 
 // compiled finds the program's cache entry or has it made.
-func (s *Sandbox) compiled(ctx context.Context, spec Spec) (entry, error) {
-	key := cacheKey(spec.Program.Digest, spec.Profile)
-	unlock, err := s.cache.lock(ctx, key)
+func (s *Sandbox) compiled(ctx context.Context, spec Spec) (cache.Entry, error) {
+	key := cacheKey(spec)
+	unlock, err := s.cache.Lock(ctx, key)
 	if err != nil {
-		return entry{}, err
+		return cache.Entry{}, err
 	}
 	defer unlock()
-	e, ok := s.cache.find(key)
+	e, ok := s.cache.Find(key)
 	if !ok {
 		if e, err = s.build(ctx, key, spec); err != nil {
-			return entry{}, err
+			return cache.Entry{}, err
 		}
 	}
 	if e.Refused != "" {
-		return entry{}, &Refused{Reason: e.Refused}
+		return cache.Entry{}, &Refused{Reason: e.Refused}
 	}
 	return e, nil
 }
 
 // build admits and compiles a program, and remembers either way.
-func (s *Sandbox) build(ctx context.Context, key string, spec Spec) (entry, error) {
+func (s *Sandbox) build(ctx context.Context, key string, spec Spec) (cache.Entry, error) {
 	summary, err := s.admit(spec.Program.Path)
 	if err != nil {
-		return entry{}, err // cheap enough to find out again
+		return cache.Entry{}, err // cheap enough to find out again
 	}
-	dir, err := s.cache.scratch()
+	dir, err := s.cache.Scratch()
 	if err != nil {
-		return entry{}, err
+		return cache.Entry{}, err
 	}
 	defer os.RemoveAll(dir) // nothing is there any more when all went well
-	e := entry{Memory: summary.Memory}
-	err = s.compile(ctx, compileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle,
+	e := cache.Entry{Memory: summary.Memory}
+	err = s.compile(ctx, link.CompileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle,
 		CPU: s.compileCPU, Memory: s.compileMemory})
 	var refused *Refused
 	if errors.As(err, &refused) {
 		e.Refused = refused.Reason
 	} else if err != nil {
-		return entry{}, fmt.Errorf("compile: %w", err)
+		return cache.Entry{}, fmt.Errorf("compile: %w", err)
 	}
-	return s.cache.add(key, dir, e)
+	return s.cache.Add(key, dir, e)
 }
 
 func (s *Sandbox) admit(path string) (admit.Summary, error) {
@@ -134,7 +75,7 @@ func (s *Sandbox) admit(path string) (admit.Summary, error) {
 }
 
 // compile runs a compile child to its end.
-func (s *Sandbox) compile(ctx context.Context, req compileRequest) error {
+func (s *Sandbox) compile(ctx context.Context, req link.CompileRequest) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, compileWall, errors.New("took too long on this busy machine"))
 	defer cancel()
 	text, err := json.Marshal(req)
@@ -142,7 +83,7 @@ func (s *Sandbox) compile(ctx context.Context, req compileRequest) error {
 		return fmt.Errorf("encode what to compile: %w", err)
 	}
 	var stdout, crash head
-	cmd := s.command(ctx, compileChild)
+	cmd := s.command(ctx, link.CompileChild)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), &stdout, &crash
 	err = cmd.Run()
 	if ctx.Err() != nil {
@@ -155,7 +96,7 @@ func (s *Sandbox) compile(ctx context.Context, req compileRequest) error {
 		}
 		return fmt.Errorf("compile child: %w: %s", err, crash.text())
 	}
-	var reply compileReply
+	var reply link.CompileReply
 	if err := json.Unmarshal(stdout.kept, &reply); err != nil {
 		return fmt.Errorf("read the compile child's reply: %w", err)
 	}
@@ -166,4 +107,9 @@ func (s *Sandbox) compile(ctx context.Context, req compileRequest) error {
 		return errors.New(reply.Error)
 	}
 	return nil
+}
+
+// cacheKey names everything that the compiled code depends on.
+func cacheKey(spec Spec) string {
+	return cache.Key(spec.Program.Digest, []byte{spec.Profile}, []byte(child.Machine()))
 }

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/child"
 	"github.com/shoalgrid/shoal/wasm/files"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // run has the child run one input. A child that was killed, for whatever reason, or that no
 // longer makes sense, is gone when it returns.
-func (c *child) run(ctx context.Context, l Limits, in Input, stdout io.Writer) (Report, error) {
+func (c *process) run(ctx context.Context, l Limits, in Input, stdout io.Writer) (Report, error) {
 	stop := context.AfterFunc(ctx, c.kill)
 	watch := c.watch(l.CPU)
 	report, err := c.exchange(l, in, stdout)
@@ -42,8 +44,8 @@ func (c *child) run(ctx context.Context, l Limits, in Input, stdout io.Writer) (
 const lastWords = time.Second
 
 // postMortem reports on the input in the middle of which the stream to the child broke.
-func (c *child) postMortem(l Limits, cause error, timedOut bool) Report {
-	misbehaved := errors.Is(cause, errFrame)
+func (c *process) postMortem(l Limits, cause error, timedOut bool) Report {
+	misbehaved := errors.Is(cause, link.ErrFrame)
 	if !misbehaved {
 		select { // how it ends by itself says more than a kill
 		case <-c.gone:
@@ -57,7 +59,7 @@ func (c *child) postMortem(l Limits, cause error, timedOut bool) Report {
 	case timedOut:
 		r.Reason = fmt.Sprintf("used more than %v of CPU time", l.CPU)
 	case outOfMemory(crash):
-		r.Reason = errHostMemory.Error()
+		r.Reason = child.ErrHostMemory.Error()
 	case misbehaved:
 		r.Reason = "the guest's process did what it should not: " + cause.Error()
 	default:
@@ -74,7 +76,7 @@ func (e *brokenError) Error() string { return "talk to the guest's process: " + 
 func (e *brokenError) Unwrap() error { return e.cause }
 
 // exchange sends an input and answers the child until it reports.
-func (c *child) exchange(l Limits, in Input, stdout io.Writer) (Report, error) {
+func (c *process) exchange(l Limits, in Input, stdout io.Writer) (Report, error) {
 	if err := c.give(in); err != nil {
 		return Report{}, err
 	}
@@ -85,14 +87,14 @@ func (c *child) exchange(l Limits, in Input, stdout io.Writer) (Report, error) {
 			return Report{}, &brokenError{err}
 		}
 		switch kind {
-		case kindWant:
+		case link.KindWant:
 			err = c.feed(in.Stdin)
-		case kindOutput:
+		case link.KindOutput:
 			err = out.add(payload)
-		case kindReport:
-			return decodeReport(payload, &out)
+		case link.KindReport:
+			return out.finish(payload)
 		default:
-			err = &brokenError{fmt.Errorf("%w of kind %q", errFrame, kind)}
+			err = &brokenError{fmt.Errorf("%w of kind %q", link.ErrFrame, kind)}
 		}
 		if err != nil {
 			return Report{}, err
@@ -101,65 +103,66 @@ func (c *child) exchange(l Limits, in Input, stdout io.Writer) (Report, error) {
 }
 
 // give sends an input, with its whole stdin when that is short.
-func (c *child) give(in Input) error {
+func (c *process) give(in Input) error {
+	message := link.Input{Number: in.Number, Args: in.Args}
 	var file *os.File
-	f := newFrame(c.outbox, kindInput)
-	f = putUint(f, in.Number)
-	f = putUint(f, uint64(len(in.Args)))
-	for _, arg := range in.Args {
-		f = putText(f, arg)
-	}
-	if in.File == nil {
-		f = putText(putText(f, ""), "")
-	} else {
-		if !files.ValidName(in.File.Name) {
-			return fmt.Errorf("sandbox: %q cannot be the name of an input file", in.File.Name)
-		}
+	if in.File != nil {
 		var err error
-		if file, err = os.Open(in.File.Path); err != nil {
-			return fmt.Errorf("open the input file: %w", err)
+		if file, message.File, err = open(*in.File); err != nil {
+			return err
 		}
 		defer file.Close()
-		path, err := filepath.Abs(in.File.Path)
-		if err != nil {
-			return fmt.Errorf("find the input file: %w", err)
-		}
-		f = putText(putText(f, in.File.Name), path)
 	}
-	n, more := 0, uint64(0)
 	if in.Stdin != nil {
 		if c.begin == nil {
-			c.begin = make([]byte, inlineMax)
+			c.begin = make([]byte, link.InlineMax)
 		}
-		var err error
-		if n, err = io.ReadFull(in.Stdin, c.begin); err == nil {
-			more = 1
-		} else if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		n, err := io.ReadFull(in.Stdin, c.begin)
+		if err != nil && !atEnd(err) {
 			return fmt.Errorf("read the input: %w", err)
 		}
+		message.Stdin, message.More = c.begin[:n], err == nil
 	}
-	f = putBytes(putUint(f, more), c.begin[:n])
-	c.outbox = f
-	if len(f) > frameMax {
-		return fmt.Errorf("the arguments of an input take %d bytes; at most %d are possible", len(f), frameMax)
+	c.outbox = message.Append(link.NewFrame(c.outbox, link.KindInput))
+	if len(c.outbox) > link.FrameMax {
+		return fmt.Errorf("the arguments of an input take %d bytes; at most %d are possible", len(c.outbox), link.FrameMax)
 	}
-	if err := c.link.send(sealFrame(f), file); err != nil {
+	if err := c.line.Send(link.Seal(c.outbox), file); err != nil {
 		return &brokenError{err}
 	}
 	return nil
 }
 
-// feed sends the next chunk of stdin, or an empty one at its end.
-func (c *child) feed(stdin io.Reader) error {
-	if cap(c.outbox) < frameHead+chunkSize {
-		c.outbox = make([]byte, frameHead+chunkSize)
+// open opens an input file for a child that cannot.
+func open(f File) (*os.File, link.File, error) {
+	if !files.ValidName(f.Name) {
+		return nil, link.File{}, fmt.Errorf("sandbox: %q cannot be the name of an input file", f.Name)
 	}
-	f := newFrame(c.outbox, kindStdin)
-	n, err := io.ReadFull(stdin, f[frameHead:frameHead+chunkSize])
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	path, err := filepath.Abs(f.Path)
+	if err != nil {
+		return nil, link.File{}, fmt.Errorf("find the input file: %w", err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, link.File{}, fmt.Errorf("open the input file: %w", err)
+	}
+	return file, link.File{Name: f.Name, Path: path}, nil
+}
+
+// atEnd reports whether a read in full met the end.
+func atEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
+// feed sends the next chunk of stdin, or an empty one at its end.
+func (c *process) feed(stdin io.Reader) error {
+	if cap(c.outbox) < link.FrameHead+link.ChunkSize {
+		c.outbox = make([]byte, link.FrameHead+link.ChunkSize)
+	}
+	f := link.NewFrame(c.outbox, link.KindStdin)
+	n, err := io.ReadFull(stdin, f[link.FrameHead:link.FrameHead+link.ChunkSize])
+	if err != nil && !atEnd(err) {
 		return fmt.Errorf("read the input: %w", err)
 	}
-	if err := c.link.send(sealFrame(f[:frameHead+n]), nil); err != nil {
+	if err := c.line.Send(link.Seal(f[:link.FrameHead+n]), nil); err != nil {
 		return &brokenError{err}
 	}
 	return nil
@@ -175,7 +178,7 @@ type output struct {
 
 func (o *output) add(p []byte) error {
 	if o.size += uint64(len(p)); o.size > o.limit {
-		return &brokenError{fmt.Errorf("%w: more output than the limit", errFrame)}
+		return &brokenError{fmt.Errorf("%w: more output than the limit", link.ErrFrame)}
 	}
 	o.name.Write(p) // never fails
 	if _, err := o.to.Write(p); err != nil {
@@ -184,29 +187,20 @@ func (o *output) add(p []byte) error {
 	return nil
 }
 
-func decodeReport(payload []byte, out *output) (Report, error) {
-	var r Report
-	if len(payload) == 0 {
-		return r, &brokenError{errFrame}
+// finish makes the report to the caller of the child's.
+func (o *output) finish(payload []byte) (Report, error) {
+	r, err := link.DecodeReport(payload)
+	if err != nil {
+		return Report{}, &brokenError{err}
 	}
-	f := fields{rest: payload[1:]}
-	r.Outcome = jobs.Outcome(payload[0])
-	r.Exit = uint32(f.uint())
-	r.Fuel = f.uint()
-	r.PeakMemory = f.uint()
-	r.CPU = time.Duration(f.uint()) // of the child, in total
-	r.Reason = f.text()
-	r.Stderr = append([]byte(nil), f.bytes()...)
-	rest := f.bytes()
-	if f.bad || !r.Outcome.Valid() || len(r.Stderr) > StderrKept {
-		return r, &brokenError{errFrame}
-	}
-	if len(rest) > 0 {
-		if err := out.add(rest); err != nil {
-			return r, err
+	if len(r.Output) > 0 {
+		if err := o.add(r.Output); err != nil {
+			return Report{}, err
 		}
 	}
-	blob := out.name.Blob()
-	r.Output, r.Size = blob.Digest, blob.Size
-	return r, nil
+	blob := o.name.Blob()
+	return Report{
+		Outcome: r.Outcome, Exit: r.Exit, Output: blob.Digest, Size: blob.Size, Fuel: r.Fuel, Reason: r.Reason, CPU: r.CPU,
+		Stderr: append([]byte(nil), r.Stderr[max(0, len(r.Stderr)-StderrKept):]...), PeakMemory: r.PeakMemory,
+	}, nil
 }

@@ -8,6 +8,9 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+
+	"github.com/shoalgrid/shoal/wasm/cache"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // Guest runs one program on one input after another. When its child has died, of a limit
@@ -20,7 +23,7 @@ type Guest struct {
 	turn sync.Mutex // held while an input runs
 
 	mu     sync.Mutex
-	child  *child // nil before the first and after a dead one
+	child  *process // nil before the first and after a dead one
 	paused bool
 	closed bool
 }
@@ -28,10 +31,11 @@ type Guest struct {
 // ErrClosed is the error of a Guest that is used after Close.
 var ErrClosed = errors.New("guest is closed")
 
-// Run runs one input in a fresh instance and writes its standard output to stdout as it
-// comes. A guest that reached a limit of this host is reported as jobs.GaveUp. An error
-// means that there is nothing to report: ctx ended, a child could not be started, stdin
-// or stdout failed.
+// Run runs one input in a fresh instance and writes its output to stdout as it comes. A
+// guest that reached a limit of this host is reported as jobs.GaveUp. An error means that
+// there is nothing to report: ctx ended, a child could not be started, stdin or stdout
+// failed. The end of ctx kills the guest, but cannot end a Read of stdin or a Write to
+// stdout that blocks.
 func (g *Guest) Run(ctx context.Context, in Input, stdout io.Writer) (Report, error) {
 	g.turn.Lock()
 	defer g.turn.Unlock()
@@ -47,7 +51,7 @@ func (g *Guest) Run(ctx context.Context, in Input, stdout io.Writer) (Report, er
 }
 
 // warm returns the child that has the program loaded, or starts one.
-func (g *Guest) warm(ctx context.Context) (*child, error) {
+func (g *Guest) warm(ctx context.Context) (*process, error) {
 	g.mu.Lock()
 	c, closed := g.child, g.closed
 	g.mu.Unlock()
@@ -80,7 +84,7 @@ func (g *Guest) warm(ctx context.Context) (*child, error) {
 }
 
 // retire ends a child that should run no more inputs.
-func (g *Guest) retire(c *child) {
+func (g *Guest) retire(c *process) {
 	g.mu.Lock()
 	if g.child == c {
 		g.child = nil
@@ -122,10 +126,14 @@ func (g *Guest) Close() error {
 	return nil
 }
 
-// start starts a child with the program loaded, and tries once more with a fresh cache
-// entry when the one there turns out to be bad.
-func (s *Sandbox) start(ctx context.Context, spec Spec) (*child, error) {
-	for again := false; ; again = true {
+// startTries is how often a program is loaded before a bad cache entry counts as an error:
+// two guests that find the same one bad may each delete what the other has just made.
+const startTries = 3
+
+// start starts a child with the program loaded, and tries again with a fresh cache entry
+// when the one there turns out to be bad.
+func (s *Sandbox) start(ctx context.Context, spec Spec) (*process, error) {
+	for try := 1; ; try++ {
 		e, err := s.compiled(ctx, spec)
 		if err != nil {
 			return nil, err
@@ -135,11 +143,11 @@ func (s *Sandbox) start(ctx context.Context, spec Spec) (*child, error) {
 		}
 		c, err := s.spawn(ctx, spec, e)
 		var bad *badCacheError
-		if err == nil || again || !errors.As(err, &bad) {
+		if err == nil || try == startTries || !errors.As(err, &bad) {
 			return c, err
 		}
 		s.opts.Logger.Warn("compiling a program again", "program", spec.Program.Digest.String(), "cause", bad.reason)
-		if err := s.cache.drop(cacheKey(spec.Program.Digest, spec.Profile)); err != nil {
+		if err := s.cache.Drop(cacheKey(spec)); err != nil {
 			return nil, err
 		}
 	}
@@ -151,15 +159,20 @@ type badCacheError struct{ reason string }
 func (e *badCacheError) Error() string { return "load the compiled program: " + e.reason }
 
 // spawn starts a run child and waits until it is ready.
-func (s *Sandbox) spawn(ctx context.Context, spec Spec, e entry) (*child, error) {
-	key := cacheKey(spec.Program.Digest, spec.Profile)
+func (s *Sandbox) spawn(ctx context.Context, spec Spec, e cache.Entry) (*process, error) {
+	key := cacheKey(spec)
 	program := spec.Program.Path
-	if spec.Profile >= profileMetered {
-		program = filepath.Join(s.cache.path(key), preparedName)
+	if spec.Profile >= link.ProfileMetered {
+		program = filepath.Join(s.cache.Path(key), link.PreparedName)
 	}
-	text, err := json.Marshal(setup{
-		Program: program, Profile: spec.Profile, Cache: s.cache.path(key), Files: e.Files,
-		Limits: spec.Limits, Seed: spec.Seed, Data: spec.Data, Idle: spec.Idle, Interpret: spec.interpret,
+	data := make([]link.File, len(spec.Data))
+	for i, d := range spec.Data {
+		data[i] = link.File(d)
+	}
+	l := spec.Limits
+	text, err := json.Marshal(link.Setup{
+		Program: program, Profile: spec.Profile, Interpret: spec.interpret, Cache: s.cache.Path(key), Files: e.Files, Data: data,
+		Seed: spec.Seed, Memory: l.Memory, Output: l.Output, Fuel: l.Fuel, CPU: l.CPU, Idle: spec.Idle,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the setup: %w", err)

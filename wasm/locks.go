@@ -5,12 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/shoalgrid/shoal/wasm/jail"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // Lock is one of the locks that hold a child, and why it does not where it does not.
@@ -48,7 +46,7 @@ func (s *Sandbox) acceptable(locks []Lock) error {
 // Locks starts a child that only locks itself in, and returns how every lock turned out.
 func (s *Sandbox) Locks(ctx context.Context) ([]Lock, error) {
 	var stdout, crash head
-	cmd := s.command(ctx, probeChild)
+	cmd := s.command(ctx, link.ProbeChild)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(nil), &stdout, &crash
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("try the sandbox's locks: %w: %s", err, crash.text())
@@ -58,45 +56,4 @@ func (s *Sandbox) Locks(ctx context.Context) ([]Lock, error) {
 		return nil, fmt.Errorf("read how the sandbox's locks turned out: %w", err)
 	}
 	return locks, nil
-}
-
-// probeMain is a probe child.
-func probeMain(out io.Writer) error {
-	locks := jail.Limit(runPlan(setup{Limits: Limits{}.withDefaults(), Idle: true}))
-	locks = append(locks, jail.Shut(jail.Plan{})...)
-	return json.NewEncoder(out).Encode(locks)
-}
-
-// What a compilation may cost.
-const (
-	compileCPU    = 60 * time.Second
-	compileMemory = 1 << 30
-	compiledSize  = 512 << 20       // bytes of compiled code
-	compileWall   = 5 * time.Minute // on a host so busy that it says nothing about the program
-)
-
-// Room that children need for themselves.
-const (
-	ownFiles   = 32
-	ownMemory  = 384 << 20 // the Go runtime, and a guest's stack while it is copied to grow
-	ownCPUTime = time.Minute
-	// codeMemory is what a byte of a program takes at most, decoded and compiled.
-	codeMemory = 12
-)
-
-// compilePlan is what a compile child needs.
-func compilePlan(req compileRequest) jail.Plan {
-	return jail.Plan{Memory: req.Memory, CPU: req.CPU, Files: ownFiles, FileSize: compiledSize,
-		WriteDir: req.Dir, Idle: req.Idle, Executing: true}
-}
-
-// runPlan is what a run child needs. Its CPU limit is only a backstop behind the watch of
-// the parent, which retires a child that has used an input's worth.
-func runPlan(s setup) jail.Plan {
-	program := uint64(0)
-	if info, err := os.Stat(s.Program); err == nil {
-		program = uint64(info.Size())
-	}
-	return jail.Plan{Memory: s.Limits.Memory + ownMemory + codeMemory*program, CPU: 2*s.Limits.CPU + ownCPUTime,
-		Files: ownFiles + uint64(len(s.Data)), Idle: s.Idle}
 }

@@ -8,20 +8,21 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
-// child is the parent's side of a run child.
-type child struct {
+// process is the parent's side of a run child.
+type process struct {
 	cmd    *exec.Cmd
-	link   *link
+	line   *link.Host
 	in     *bufio.Reader
 	inbox  []byte        // memory of the frames received
 	outbox []byte        // memory of the frames sent
 	begin  []byte        // memory of the beginning of a stdin
 	crash  head          // its standard error; to be read after gone only
 	used   time.Duration // the child's CPU time up to its last word
-
-	locks []Lock
+	locks  []Lock
 
 	gone   chan struct{} // closed when the process has ended
 	once   sync.Once
@@ -29,22 +30,22 @@ type child struct {
 }
 
 // launch starts a run child that does not know its program yet.
-func (s *Sandbox) launch() (*child, error) {
-	cmd := s.command(context.Background(), runChild)
-	c := &child{cmd: cmd, gone: make(chan struct{})}
+func (s *Sandbox) launch() (*process, error) {
+	cmd := s.command(context.Background(), link.RunChild)
+	c := &process{cmd: cmd, gone: make(chan struct{})}
 	cmd.Stderr = &c.crash
-	link, release, err := openLink(cmd)
+	line, release, err := link.Open(cmd)
 	if err != nil {
 		return nil, err
 	}
 	err = cmd.Start()
 	release()
 	if err != nil {
-		link.Close()
+		line.Close()
 		return nil, fmt.Errorf("start a guest's process: %w", err)
 	}
-	c.link = link
-	c.in = bufio.NewReaderSize(link, inlineMax+frameHead)
+	c.line = line
+	c.in = bufio.NewReaderSize(line, link.InlineMax+link.FrameHead)
 	disown, err := adopt(cmd.Process)
 	go func() { // ends with the process
 		cmd.Wait() // what it says is in cmd.ProcessState
@@ -59,8 +60,8 @@ func (s *Sandbox) launch() (*child, error) {
 }
 
 // prepare gives the child its setup and waits until it has locked itself in.
-func (c *child) prepare(setup []byte) error {
-	if err := c.link.send(sealFrame(append(newFrame(nil, kindSetup), setup...)), nil); err != nil {
+func (c *process) prepare(setup []byte) error {
+	if err := c.line.Send(link.Seal(append(link.NewFrame(nil, link.KindSetup), setup...)), nil); err != nil {
 		return c.died(err)
 	}
 	kind, payload, err := c.receive()
@@ -68,15 +69,15 @@ func (c *child) prepare(setup []byte) error {
 		return c.died(err)
 	}
 	switch kind {
-	case kindReady:
-		var ready readiness
+	case link.KindReady:
+		var ready link.Ready
 		if err := json.Unmarshal(payload, &ready); err != nil {
 			return fmt.Errorf("read that a guest is ready: %w", err)
 		}
 		c.used, c.locks = ready.CPU, ready.Locks
 		return nil
-	case kindFailed:
-		var f failure
+	case link.KindFailed:
+		var f link.Failure
 		if err := json.Unmarshal(payload, &f); err != nil {
 			return fmt.Errorf("read why a guest could not start: %w", err)
 		}
@@ -85,22 +86,22 @@ func (c *child) prepare(setup []byte) error {
 		}
 		return fmt.Errorf("start a guest: %s", f.Reason)
 	}
-	return fmt.Errorf("start a guest: %w of kind %q", errFrame, kind)
+	return fmt.Errorf("start a guest: %w of kind %q", link.ErrFrame, kind)
 }
 
 // died explains a broken stream by the child's last words.
-func (c *child) died(err error) error {
+func (c *process) died(err error) error {
 	c.end()
 	return fmt.Errorf("the guest's process ended early: %w: %s: %s", err, c.cmd.ProcessState, c.crash.text())
 }
 
-func (c *child) receive() (byte, []byte, error) {
-	kind, payload, grown, err := readFrame(c.in, c.inbox)
+func (c *process) receive() (byte, []byte, error) {
+	kind, payload, grown, err := link.ReadFrame(c.in, c.inbox)
 	c.inbox = grown
 	return kind, payload, err
 }
 
-func (c *child) dead() bool {
+func (c *process) dead() bool {
 	select {
 	case <-c.gone:
 		return true
@@ -111,17 +112,17 @@ func (c *child) dead() bool {
 
 // reusable reports whether the child may run another input: not when it is dead, and not
 // when its CPU time comes near the hard limit that the kernel holds it to.
-func (c *child) reusable(l Limits) bool { return !c.dead() && c.used < l.CPU }
+func (c *process) reusable(l Limits) bool { return !c.dead() && c.used < l.CPU }
 
-func (c *child) kill()          { c.cmd.Process.Kill() } // fails only when there is nothing to kill
-func (c *child) suspend() error { return suspend(c.cmd.Process) }
-func (c *child) proceed() error { return proceed(c.cmd.Process) }
+func (c *process) kill()          { c.cmd.Process.Kill() } // fails only when there is nothing to kill
+func (c *process) suspend() error { return suspend(c.cmd.Process) }
+func (c *process) proceed() error { return proceed(c.cmd.Process) }
 
 // end kills the child and waits until it is gone.
-func (c *child) end() {
+func (c *process) end() {
 	c.once.Do(func() {
 		c.kill()
-		c.link.Close()
+		c.line.Close()
 		<-c.gone
 		if c.disown != nil {
 			c.disown()

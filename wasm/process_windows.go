@@ -61,15 +61,6 @@ func processCPU(pid int) (time.Duration, error) {
 	return cpuOf(h)
 }
 
-// ownCPU is the CPU time that this process has used.
-func ownCPU() time.Duration {
-	d, err := cpuOf(windows.CurrentProcess())
-	if err != nil {
-		return 0
-	}
-	return d
-}
-
 func suspend(p *os.Process) error { return ntProcess("NtSuspendProcess", p) }
 func proceed(p *os.Process) error { return ntProcess("NtResumeProcess", p) }
 

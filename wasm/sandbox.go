@@ -13,8 +13,26 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/wasm/cache"
+	"github.com/shoalgrid/shoal/wasm/child"
 	"github.com/shoalgrid/shoal/wasm/files"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
+
+// ChildArg is the first argument of a process that is a sandbox child. A program that uses
+// this package must hand over to ChildMain before it does anything else:
+//
+//	if len(os.Args) > 1 && os.Args[1] == wasm.ChildArg {
+//		os.Exit(wasm.ChildMain(os.Args[2:]))
+//	}
+const ChildArg = "__guest"
+
+// ChildMain is all of a sandbox child. It returns the exit code.
+func ChildMain(args []string) int { return child.Main(args) }
+
+// Engine is how guests are executed here: "compiler", or "interpreter" where wazero
+// compiles for no such machine.
+func Engine() string { return child.Engine() }
 
 // Options are what a Sandbox needs to know about its host.
 type Options struct {
@@ -28,7 +46,7 @@ type Options struct {
 // Sandbox starts guests.
 type Sandbox struct {
 	opts  Options
-	cache *cache
+	cache *cache.Cache
 	empty string // a folder with nothing in it: where children are
 
 	compileCPU    time.Duration
@@ -56,7 +74,7 @@ func New(opts Options) (*Sandbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the cache of compiled programs: %w", err)
 	}
-	cache, err := openCache(dir)
+	compiled, err := cache.Open(dir, cache.DefaultLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -64,13 +82,13 @@ func New(opts Options) (*Sandbox, error) {
 	if err := os.MkdirAll(empty, 0o500); err != nil {
 		return nil, fmt.Errorf("make an empty folder for guests: %w", err)
 	}
-	return &Sandbox{opts: opts, cache: cache, empty: empty, compileCPU: compileCPU, compileMemory: compileMemory}, nil
+	return &Sandbox{opts: opts, cache: compiled, empty: empty, compileCPU: compileCPU, compileMemory: compileMemory}, nil
 }
 
 // Start returns a guest for the spec's program: a warm child that has it loaded. The error
 // is a *Refused when the program will not be taken.
 func (s *Sandbox) Start(ctx context.Context, spec Spec) (*Guest, error) {
-	if spec.Profile > profileMetered {
+	if spec.Profile > link.ProfileMetered {
 		return nil, fmt.Errorf("sandbox: profile %d is newer than this build", spec.Profile)
 	}
 	spec.Limits = spec.Limits.withDefaults()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm/admit"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // Defaults and bounds of Limits.
@@ -17,14 +18,9 @@ const (
 	MaxMemory     = 1 << 30
 )
 
-// A profile says how a program is prepared and run, and so what its answers are.
-const (
-	profilePlain   = 0 // as it is
-	profileMetered = 1 // rewritten by package prepare: fuel, canonical NaNs, a stack of one size
-
-	// MaxProfile is the newest profile by which this build makes and takes jobs.
-	MaxProfile = profilePlain
-)
+// MaxProfile is the newest profile by which this build makes and takes jobs. A profile says
+// how a program is prepared and run, and so what its answers are.
+const MaxProfile = link.ProfilePlain
 
 // Program is a file whose bytes the caller has verified to have the digest.
 type Program struct {
@@ -95,7 +91,7 @@ type Report struct {
 }
 
 // StderrKept is how much of the end of a guest's standard error is kept.
-const StderrKept = 4 << 10
+const StderrKept = jobs.MaxStderr
 
 // Refused says why the grid will not take a program, in a sentence for people.
 type Refused = admit.Refused

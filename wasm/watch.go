@@ -8,8 +8,8 @@ import (
 // watch kills a child whose input has used its CPU time. A process cannot use more CPU
 // time than real time with one computing thread, so it first looks when so much has passed.
 type watch struct {
-	child *child
-	limit time.Duration
+	process *process
+	limit   time.Duration
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -18,8 +18,8 @@ type watch struct {
 }
 
 // watch begins to watch the input that is about to run.
-func (c *child) watch(limit time.Duration) *watch {
-	w := &watch{child: c, limit: limit}
+func (c *process) watch(limit time.Duration) *watch {
+	w := &watch{process: c, limit: limit}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(limit, w.look)
@@ -35,15 +35,15 @@ func (w *watch) look() {
 	if w.done {
 		return
 	}
-	total, err := processCPU(w.child.cmd.Process.Pid)
-	left := w.limit - (total - w.child.used)
+	total, err := processCPU(w.process.cmd.Process.Pid)
+	left := w.limit - (total - w.process.used)
 	if err == nil && left > 0 {
 		w.timer.Reset(max(left, again))
 		return
 	}
 	// Where its clock cannot be read, real time has to do.
 	w.fire = true
-	w.child.kill()
+	w.process.kill()
 }
 
 // stop ends the watch.

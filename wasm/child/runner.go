@@ -1,4 +1,4 @@
-package wasm
+package child
 
 import (
 	"bufio"
@@ -17,15 +17,17 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/cache"
 	"github.com/shoalgrid/shoal/wasm/files"
 	"github.com/shoalgrid/shoal/wasm/jail"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // runner is the inside of a run child: a compiled program, and the parts of a guest's world
 // that are used again for the next guest.
 type runner struct {
-	link    *childLink
-	locks   []Lock
+	line    *link.Child
+	locks   []jail.Lock
 	in      *bufio.Reader
 	inbox   []byte // memory of the input's frame
 	chunk   []byte // memory of a frame of stdin
@@ -46,32 +48,32 @@ type runner struct {
 func runMain() error {
 	// Little is allocated for each guest: collecting it rarely keeps inputs cheap.
 	debug.SetGCPercent(400)
-	link, err := openChildLink()
+	line, err := link.OpenChild()
 	if err != nil {
 		return err
 	}
-	r := &runner{link: link, in: bufio.NewReaderSize(link, inlineMax+frameHead)}
+	r := &runner{line: line, in: bufio.NewReaderSize(line, link.InlineMax+link.FrameHead)}
 	failed, err := r.load()
 	if err != nil {
 		return err
 	}
 	if failed != nil {
-		return r.send(kindFailed, failed)
+		return r.send(link.KindFailed, failed)
 	}
 	r.locks = append(r.locks, jail.Shut(jail.Plan{})...)
-	if err := r.send(kindReady, readiness{CPU: ownCPU(), Locks: r.locks}); err != nil {
+	if err := r.send(link.KindReady, link.Ready{CPU: ownCPU(), Locks: r.locks}); err != nil {
 		return err
 	}
 	for {
-		kind, payload, grown, err := readFrame(r.in, r.inbox)
+		kind, payload, grown, err := link.ReadFrame(r.in, r.inbox)
 		r.inbox = grown
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read an input: %w", err)
-		case kind != kindInput:
-			return fmt.Errorf("read an input: %w of kind %q", errFrame, kind)
+		case kind != link.KindInput:
+			return fmt.Errorf("read an input: %w of kind %q", link.ErrFrame, kind)
 		}
 		if err := r.one(payload); err != nil {
 			return err
@@ -85,19 +87,19 @@ func (r *runner) send(kind byte, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode for the parent: %w", err)
 	}
-	_, err = r.link.Write(sealFrame(append(newFrame(nil, kind), text...)))
+	_, err = r.line.Write(link.Seal(append(link.NewFrame(nil, kind), text...)))
 	return err
 }
 
 // load takes the setup and makes the program ready to run.
-func (r *runner) load() (*failure, error) {
-	kind, payload, _, err := readFrame(r.in, nil)
+func (r *runner) load() (*link.Failure, error) {
+	kind, payload, _, err := link.ReadFrame(r.in, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the setup: %w", err)
 	}
-	var s setup
-	if kind != kindSetup {
-		return nil, fmt.Errorf("read the setup: %w of kind %q", errFrame, kind)
+	var s link.Setup
+	if kind != link.KindSetup {
+		return nil, fmt.Errorf("read the setup: %w of kind %q", link.ErrFrame, kind)
 	}
 	if err := json.Unmarshal(payload, &s); err != nil {
 		return nil, fmt.Errorf("read the setup: %w", err)
@@ -105,32 +107,32 @@ func (r *runner) load() (*failure, error) {
 	r.locks = jail.Limit(runPlan(s))
 	binary, err := os.ReadFile(s.Program)
 	if err != nil {
-		return &failure{Reason: err.Error()}, nil
+		return &link.Failure{Reason: err.Error()}, nil
 	}
-	if files, err := digestFiles(s.Cache); err != nil || !maps.Equal(files, s.Files) {
-		return &failure{Cache: true, Reason: fmt.Sprintf("cache entry is not what it was: %v", err)}, nil
+	if there, err := cache.Digests(s.Cache); err != nil || !maps.Equal(there, s.Files) {
+		return &link.Failure{Cache: true, Reason: fmt.Sprintf("cache entry is not what it was: %v", err)}, nil
 	}
-	cache, err := wazero.NewCompilationCacheWithDir(s.Cache)
+	compiled, err := wazero.NewCompilationCacheWithDir(s.Cache)
 	if err != nil {
-		return &failure{Cache: true, Reason: err.Error()}, nil
+		return &link.Failure{Cache: true, Reason: err.Error()}, nil
 	}
 	if r.data, err = openData(s.Data); err != nil {
-		return &failure{Reason: err.Error()}, nil
+		return &link.Failure{Reason: err.Error()}, nil
 	}
 	r.seed = s.Seed
-	if s.Profile >= profileMetered {
-		r.fuel = s.Limits.Fuel
+	if s.Profile >= link.ProfileMetered {
+		r.fuel = s.Fuel
 	}
-	r.memory = &memory{limit: s.Limits.Memory &^ (1<<16 - 1)}
+	r.memory = &memory{limit: s.Memory &^ (1<<16 - 1)}
 	r.ctx = experimental.WithMemoryAllocator(context.Background(), r.memory)
-	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(cache, s.Interpret))
+	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(compiled, s.Interpret))
 	if err := offer(r.ctx, r.engine); err != nil {
 		return nil, fmt.Errorf("prepare the WASI functions: %w", err)
 	}
 	if r.program, err = r.engine.CompileModule(r.ctx, binary); err != nil {
-		return &failure{Cache: true, Reason: err.Error()}, nil
+		return &link.Failure{Cache: true, Reason: err.Error()}, nil
 	}
-	r.stdout.limit = s.Limits.Output
+	r.stdout.limit = s.Output
 	r.stdout.send = r.mustWrite
 	return nil, nil
 }
@@ -138,14 +140,14 @@ func (r *runner) load() (*failure, error) {
 // mustWrite sends a frame from within a guest's call. Without a parent there is no reason
 // to go on.
 func (r *runner) mustWrite(frame []byte) {
-	if _, err := r.link.Write(frame); err != nil {
+	if _, err := r.line.Write(frame); err != nil {
 		die(fmt.Errorf("write to the parent: %w", err))
 	}
 }
 
 // one runs one input and reports.
 func (r *runner) one(payload []byte) error {
-	in, err := decodeInput(payload)
+	in, err := link.DecodeInput(payload)
 	if err != nil {
 		return err
 	}
@@ -153,13 +155,13 @@ func (r *runner) one(payload []byte) error {
 	r.stdout.begin()
 	r.stderr.begin()
 	var file *files.Host
-	if in.file != "" {
-		f, err := r.link.takeFile(in.path)
+	if in.File.Name != "" {
+		f, err := r.line.TakeFile(in.File.Path)
 		if err != nil {
 			return fmt.Errorf("take the input file: %w", err)
 		}
 		defer f.Close()
-		if file, err = show(in.file, f); err != nil {
+		if file, err = show(in.File.Name, f); err != nil {
 			return err
 		}
 	}
@@ -167,32 +169,26 @@ func (r *runner) one(payload []byte) error {
 	if r.memory.refused && (end.outcome == jobs.Exit || end.outcome == jobs.Trap) {
 		end = ending{outcome: jobs.MemoryLimit, fuel: end.fuel, reason: "asked for more memory than the limit"}
 	}
-	f := newFrame(r.outbox, kindReport)
-	f = append(f, byte(end.outcome))
-	f = putUint(f, uint64(end.exit))
-	f = putUint(f, end.fuel)
-	f = putUint(f, r.memory.peak)
-	f = putUint(f, uint64(ownCPU()))
-	f = putText(f, end.reason)
-	f = putBytes(f, r.stderr.tail(nil))
-	f = putBytes(f, r.stdout.rest())
+	report := link.Report{Outcome: end.outcome, Exit: end.exit, Fuel: end.fuel, PeakMemory: r.memory.peak, CPU: ownCPU(),
+		Reason: end.reason, Stderr: r.stderr.tail(nil), Output: r.stdout.rest()}
+	f := report.Append(link.NewFrame(r.outbox, link.KindReport))
 	r.outbox = f
-	_, err = r.link.Write(sealFrame(f))
+	_, err = r.line.Write(link.Seal(f))
 	return err
 }
 
 // guest makes a fresh instance, in a fresh world, and runs it to its end.
-func (r *runner) guest(in guestInput, file *files.Host) ending {
+func (r *runner) guest(in link.Input, file *files.Host) ending {
 	var now clock
 	tree := files.New(surroundings{&now, r.memory}, r.data, file)
 	config := wazero.NewModuleConfig().
 		WithName("").
-		WithArgs(in.args...).
-		WithStdin(&stdin{chunk: in.stdin, more: in.more, want: r.want}).
+		WithArgs(append([]string{programName}, in.Args...)...).
+		WithStdin(&stdin{chunk: in.Stdin, more: in.More, want: r.want}).
 		WithStdout(&r.stdout).
 		WithStderr(&r.stderr).
 		WithFSConfig(wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(tree, "/")).
-		WithRandSource(randomness(r.seed, in.number)).
+		WithRandSource(randomness(r.seed, in.Number)).
 		WithWalltime(now.wall, 1000).
 		WithNanotime(now.monotonic, 1).
 		WithNanosleep(now.sleep)
@@ -235,7 +231,7 @@ func (r *runner) call(instance api.Module) ending {
 }
 
 // openData opens the files that every guest sees.
-func openData(data []File) ([]files.Host, error) {
+func openData(data []link.File) ([]files.Host, error) {
 	var hosts []files.Host
 	for _, d := range data {
 		f, err := os.Open(d.Path)
@@ -262,40 +258,14 @@ func show(name string, f *os.File) (*files.Host, error) {
 
 // want asks the parent for more stdin.
 func (r *runner) want() ([]byte, error) {
-	r.mustWrite(sealFrame(newFrame(r.outbox, kindWant)))
-	kind, payload, grown, err := readFrame(r.in, r.chunk)
+	r.mustWrite(link.Seal(link.NewFrame(r.outbox, link.KindWant)))
+	kind, payload, grown, err := link.ReadFrame(r.in, r.chunk)
 	r.chunk = grown
-	if err != nil || kind != kindStdin {
+	if err != nil || kind != link.KindStdin {
 		die(fmt.Errorf("read more stdin: frame of kind %q: %w", kind, err))
 	}
 	return payload, nil
 }
 
-// guestInput is an input as it arrives in a run child.
-type guestInput struct {
-	number uint64
-	args   []string // argv, whole
-	file   string   // name of the input file, or ""
-	path   string   // of the input file on the host
-	stdin  []byte
-	more   bool // stdin goes on
-}
-
 // programName is every guest's argv[0].
 const programName = "program"
-
-func decodeInput(payload []byte) (guestInput, error) {
-	f := fields{rest: payload}
-	in := guestInput{number: f.uint(), args: []string{programName}}
-	for n := f.uint(); n > 0 && !f.bad; n-- {
-		in.args = append(in.args, f.text())
-	}
-	in.file = f.text()
-	in.path = f.text()
-	in.more = f.uint() == 1
-	in.stdin = f.bytes()
-	if f.bad {
-		return in, fmt.Errorf("decode an input: %w", errFrame)
-	}
-	return in, nil
-}

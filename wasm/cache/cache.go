@@ -1,4 +1,7 @@
-package wasm
+// Package cache keeps compiled programs on disk. An entry is a folder with what a compile
+// child wrote, and a manifest that the sandbox wrote: the child is trusted with nothing but
+// its own program. An entry appears whole, by a rename, and whoever uses it compares digests.
+package cache
 
 import (
 	"context"
@@ -10,44 +13,40 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/cpu"
-
 	"github.com/shoalgrid/shoal/jobs"
-	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
-// cache keeps compiled programs in a folder: an entry is a folder with what the compile
-// child wrote, and a manifest that this process wrote. An entry appears whole, by a rename.
-type cache struct {
-	dir string
+// Cache is a folder of entries, for several callers at once.
+type Cache struct {
+	dir   string
+	limit int64 // bytes
 
 	mu    sync.Mutex
 	locks map[string]*keyLock
 }
 
-// cacheBytes is how much compiled code is kept; beyond it the longest unused goes.
-const cacheBytes = 2 << 30
+// DefaultLimit is how many bytes of compiled code a cache keeps; beyond it the longest unused
+// goes.
+const DefaultLimit = 2 << 30
 
 // staleAfter is the age at which an unfinished entry must be a crash's.
 const staleAfter = time.Hour
 
 const manifestName = "entry.json"
 
-// entry is the manifest of a cache entry.
-type entry struct {
+// Entry is the manifest of a cache entry.
+type Entry struct {
 	Refused string                 `json:"refused,omitempty"` // why the program is not taken
 	Memory  uint64                 `json:"memory"`            // bytes the program starts with
 	Files   map[string]jobs.Digest `json:"files,omitempty"`   // by slashed path in the entry
 }
 
-// openCache makes the folder and clears what a crash has left there.
-func openCache(dir string) (*cache, error) {
+// Open makes the folder and clears what a crash has left there.
+func Open(dir string, limit int64) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache of compiled programs: %w", err)
 	}
@@ -60,16 +59,21 @@ func openCache(dir string) (*cache, error) {
 			os.RemoveAll(path) // what stays takes room only, and is tried again
 		}
 	}
-	return &cache{dir: dir, locks: make(map[string]*keyLock)}, nil
+	return &Cache{dir: dir, limit: limit, locks: make(map[string]*keyLock)}, nil
 }
 
-// cacheKey names everything that compiled code depends on.
-func cacheKey(program jobs.Digest, profile uint8) string {
-	machine := fmt.Sprintf("%d %s %s %s %s %+v %+v", prepare.Version, engineVersion(), Engine(), runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64)
-	return jobs.Sum([]byte("shoal/compiled/1"), program[:], []byte{profile}, []byte(machine)).String()
+// Key names an entry by what it depends on.
+func Key(program jobs.Digest, more ...[]byte) string {
+	parts := [][]byte{[]byte("shoal/compiled/1"), program[:]}
+	for _, m := range more {
+		sum := jobs.Sum(m) // so that no two lists run together to the same bytes
+		parts = append(parts, sum[:])
+	}
+	return jobs.Sum(parts...).String()
 }
 
-func (c *cache) path(key string) string { return filepath.Join(c.dir, key) }
+// Path is the folder of an entry.
+func (c *Cache) Path(key string) string { return filepath.Join(c.dir, key) }
 
 // keyLock is held by who looks for or builds an entry, so that a program which several
 // guests want at once is compiled once.
@@ -78,8 +82,8 @@ type keyLock struct {
 	waiting int
 }
 
-// lock waits for its turn with a key.
-func (c *cache) lock(ctx context.Context, key string) (unlock func(), err error) {
+// Lock waits for its turn with a key.
+func (c *Cache) Lock(ctx context.Context, key string) (unlock func(), err error) {
 	c.mu.Lock()
 	l := c.locks[key]
 	if l == nil {
@@ -104,21 +108,21 @@ func (c *cache) lock(ctx context.Context, key string) (unlock func(), err error)
 	}
 }
 
-// find reads the manifest of an entry; one that cannot be read is as good as none.
-func (c *cache) find(key string) (entry, bool) {
-	var e entry
-	path := filepath.Join(c.path(key), manifestName)
+// Find reads the manifest of an entry; one that cannot be read is as good as none.
+func (c *Cache) Find(key string) (Entry, bool) {
+	var e Entry
+	path := filepath.Join(c.Path(key), manifestName)
 	text, err := os.ReadFile(path)
 	if err != nil || json.Unmarshal(text, &e) != nil {
-		return entry{}, false
+		return Entry{}, false
 	}
 	now := time.Now()
-	os.Chtimes(path, now, now) // best effort: only eviction looks at it
+	_ = os.Chtimes(path, now, now) // only eviction looks at it
 	return e, true
 }
 
-// scratch makes a folder for the compile child to write into.
-func (c *cache) scratch() (string, error) {
+// Scratch makes a folder for the compile child to write into.
+func (c *Cache) Scratch() (string, error) {
 	dir, err := os.MkdirTemp(c.dir, "tmp-")
 	if err != nil {
 		return "", fmt.Errorf("make room for a compiled program: %w", err)
@@ -126,42 +130,44 @@ func (c *cache) scratch() (string, error) {
 	return dir, nil
 }
 
-// add makes an entry of the scratch folder.
-func (c *cache) add(key, scratch string, e entry) (entry, error) {
+// Add makes an entry of the scratch folder.
+func (c *Cache) Add(key, scratch string, e Entry) (Entry, error) {
 	var err error
-	if e.Files, err = digestFiles(scratch); err != nil {
-		return entry{}, fmt.Errorf("digest a compiled program: %w", err)
+	if e.Files, err = Digests(scratch); err != nil {
+		return Entry{}, fmt.Errorf("digest a compiled program: %w", err)
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
-		return entry{}, fmt.Errorf("encode a cache entry: %w", err)
+		return Entry{}, fmt.Errorf("encode a cache entry: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(scratch, manifestName), text, 0o600); err != nil {
-		return entry{}, fmt.Errorf("write a cache entry: %w", err)
+		return Entry{}, fmt.Errorf("write a cache entry: %w", err)
 	}
-	if err := c.drop(key); err != nil {
-		return entry{}, err
+	if err := c.Drop(key); err != nil {
+		return Entry{}, err
 	}
-	if err := os.Rename(scratch, c.path(key)); err != nil {
+	if err := os.Rename(scratch, c.Path(key)); err != nil {
 		// Another process on this home was faster: what it has is as good.
-		if theirs, ok := c.find(key); ok {
+		if theirs, ok := c.Find(key); ok {
 			return theirs, nil
 		}
-		return entry{}, fmt.Errorf("place a cache entry: %w", err)
+		return Entry{}, fmt.Errorf("place a cache entry: %w", err)
 	}
-	return e, c.evict(key)
+	c.evict(key)
+	return e, nil
 }
 
-// drop deletes an entry that turned out bad.
-func (c *cache) drop(key string) error {
-	if err := os.RemoveAll(c.path(key)); err != nil {
+// Drop deletes an entry that turned out bad.
+func (c *Cache) Drop(key string) error {
+	if err := os.RemoveAll(c.Path(key)); err != nil {
 		return fmt.Errorf("delete a cache entry: %w", err)
 	}
 	return nil
 }
 
-// evict deletes the longest unused entries until the rest fits; keep is spared.
-func (c *cache) evict(keep string) error {
+// evict deletes the longest unused entries until the rest fits; keep is spared. What cannot
+// be deleted now is tried again with the next entry.
+func (c *Cache) evict(keep string) {
 	type aged struct {
 		path string
 		used time.Time
@@ -169,7 +175,7 @@ func (c *cache) evict(keep string) error {
 	}
 	manifests, err := filepath.Glob(filepath.Join(c.dir, "*", manifestName))
 	if err != nil {
-		return fmt.Errorf("list the cache of compiled programs: %w", err)
+		return // the pattern is not at fault, and files that cannot be seen take no harm
 	}
 	var all []aged
 	var total int64
@@ -184,22 +190,18 @@ func (c *cache) evict(keep string) error {
 	}
 	slices.SortFunc(all, func(a, b aged) int { return a.used.Compare(b.used) })
 	for _, a := range all {
-		if total <= cacheBytes {
-			break
+		if total <= c.limit {
+			return
 		}
-		if strings.HasSuffix(a.path, keep) {
-			continue
+		if filepath.Base(a.path) != keep && os.RemoveAll(a.path) == nil {
+			total -= a.size
 		}
-		if err := os.RemoveAll(a.path); err != nil {
-			return fmt.Errorf("evict a compiled program: %w", err)
-		}
-		total -= a.size
 	}
-	return nil
 }
 
 func sizeOf(dir string) (total int64) {
-	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+	// What cannot be seen is not counted.
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if info, err := d.Info(); err == nil {
 				total += info.Size()
@@ -210,8 +212,8 @@ func sizeOf(dir string) (total int64) {
 	return total
 }
 
-// digestFiles digests every file below dir but the manifest.
-func digestFiles(dir string) (map[string]jobs.Digest, error) {
+// Digests digests every file below dir but the manifest.
+func Digests(dir string) (map[string]jobs.Digest, error) {
 	files := make(map[string]jobs.Digest)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() == manifestName {

@@ -1,6 +1,7 @@
-package wasm
+package child
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"golang.org/x/sys/cpu"
+
+	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
 // features are those of WebAssembly 2.0, written out so that a new wazero adds none: every
@@ -33,7 +36,13 @@ func Engine() string {
 	return "interpreter"
 }
 
-// engineVersion names the wazero in this build. Compiled code is good for one version only.
+// Machine names what compiled code depends on besides the program: it is good for this
+// engine on a machine like this one only.
+func Machine() string {
+	return fmt.Sprintf("%d %s %s %s %s %+v %+v", prepare.Version, engineVersion(), Engine(), runtime.GOOS, runtime.GOARCH, cpu.X86, cpu.ARM64)
+}
+
+// engineVersion names the wazero in this build.
 func engineVersion() string {
 	const path = "github.com/tetratelabs/wazero"
 	info, ok := debug.ReadBuildInfo()

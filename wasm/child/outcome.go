@@ -1,4 +1,4 @@
-package wasm
+package child
 
 import (
 	"errors"
@@ -33,8 +33,8 @@ func endingOf(err error) ending {
 		return ending{outcome: jobs.Exit, exit: exit.ExitCode()}
 	case errors.Is(err, errOutputLimit):
 		return ending{outcome: jobs.OutputLimit, reason: errOutputLimit.Error()}
-	case errors.Is(err, errHostMemory):
-		return ending{outcome: jobs.GaveUp, reason: errHostMemory.Error()}
+	case errors.Is(err, ErrHostMemory):
+		return ending{outcome: jobs.GaveUp, reason: ErrHostMemory.Error()}
 	case errors.Is(err, files.ErrHost):
 		return ending{outcome: jobs.GaveUp, reason: firstLine(err)}
 	case errors.As(err, &crash):

@@ -1,4 +1,4 @@
-package wasm
+package child
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// errHostMemory stops a guest for which this host has no memory left. The guest must not
+// ErrHostMemory stops a guest for which this host has no memory left. The guest must not
 // see a refusal that other hosts would not have given it.
-var errHostMemory = errors.New("this host ran out of memory")
+var ErrHostMemory = errors.New("this host ran out of memory")
 
 // memory is the linear memory of the guests of a child, one after another, in the same
 // reserved address space: growing never copies, and what a guest has not touched costs
@@ -58,13 +58,13 @@ func (m *memory) Reallocate(size uint64) []byte {
 	if m.region == nil {
 		region, err := reserve(m.limit)
 		if err != nil {
-			panic(fmt.Errorf("%w: %w", errHostMemory, err))
+			panic(fmt.Errorf("%w: %w", ErrHostMemory, err))
 		}
 		m.region, m.committed = region, 0
 	}
 	if size > m.committed {
 		if err := commit(m.region[m.committed:size]); err != nil {
-			panic(fmt.Errorf("%w: %w", errHostMemory, err))
+			panic(fmt.Errorf("%w: %w", ErrHostMemory, err))
 		}
 		m.committed = size
 	}

@@ -1,4 +1,4 @@
-package wasm
+package child
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // offer defines the functions of WASI. They are wazero's but for fd_renumber: with that, a
@@ -94,7 +95,7 @@ type stdout struct {
 	send        func(frame []byte)
 }
 
-func (o *stdout) begin() { o.frame, o.size = newFrame(o.frame, kindOutput), 0 }
+func (o *stdout) begin() { o.frame, o.size = link.NewFrame(o.frame, link.KindOutput), 0 }
 
 func (o *stdout) Write(p []byte) (int, error) {
 	n := len(p)
@@ -104,12 +105,12 @@ func (o *stdout) Write(p []byte) (int, error) {
 	}
 	o.size += uint64(len(p))
 	for len(p) > 0 {
-		k := min(len(p), inlineMax+frameHead-len(o.frame))
+		k := min(len(p), link.InlineMax+link.FrameHead-len(o.frame))
 		o.frame = append(o.frame, p[:k]...)
 		p = p[k:]
-		if len(o.frame) == inlineMax+frameHead {
-			o.send(sealFrame(o.frame))
-			o.frame = newFrame(o.frame, kindOutput)
+		if len(o.frame) == link.InlineMax+link.FrameHead {
+			o.send(link.Seal(o.frame))
+			o.frame = link.NewFrame(o.frame, link.KindOutput)
 		}
 	}
 	if full {
@@ -119,11 +120,11 @@ func (o *stdout) Write(p []byte) (int, error) {
 }
 
 // rest is what was not sent yet.
-func (o *stdout) rest() []byte { return o.frame[frameHead:] }
+func (o *stdout) rest() []byte { return o.frame[link.FrameHead:] }
 
 // stderr keeps the end of a guest's standard error.
 type stderr struct {
-	ring [StderrKept]byte
+	ring [jobs.MaxStderr]byte
 	size uint64
 }
 
@@ -131,12 +132,12 @@ func (e *stderr) begin() { e.size = 0 }
 
 func (e *stderr) Write(p []byte) (int, error) {
 	n := len(p)
-	if skip := n - StderrKept; skip > 0 {
+	if skip := n - jobs.MaxStderr; skip > 0 {
 		e.size += uint64(skip)
 		p = p[skip:]
 	}
 	for len(p) > 0 {
-		k := copy(e.ring[e.size%StderrKept:], p)
+		k := copy(e.ring[e.size%jobs.MaxStderr:], p)
 		e.size += uint64(k)
 		p = p[k:]
 	}
@@ -145,10 +146,10 @@ func (e *stderr) Write(p []byte) (int, error) {
 
 // tail appends what was kept to b.
 func (e *stderr) tail(b []byte) []byte {
-	if e.size <= StderrKept {
+	if e.size <= jobs.MaxStderr {
 		return append(b, e.ring[:e.size]...)
 	}
-	at := e.size % StderrKept
+	at := e.size % jobs.MaxStderr
 	return append(append(b, e.ring[at:]...), e.ring[:at]...)
 }
 

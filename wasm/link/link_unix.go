@@ -1,6 +1,6 @@
 //go:build unix
 
-package wasm
+package link
 
 import (
 	"fmt"
@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// link is the parent's end of the stream to a child: a Unix socket, because open files
+// Host is the sandbox's end of the stream to a child: a Unix socket, because open files
 // can be handed over on it to a child that may open none itself.
-type link struct {
+type Host struct {
 	conn *net.UnixConn
 }
 
-// openLink makes cmd's stdin one end of a new stream and returns the other. The caller
+// Open makes cmd's stdin one end of a new stream and returns the other. The caller
 // runs release once cmd has started or failed to.
-func openLink(cmd *exec.Cmd) (l *link, release func(), err error) {
+func Open(cmd *exec.Cmd) (l *Host, release func(), err error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a socket pair: %w", err)
@@ -32,17 +32,17 @@ func openLink(cmd *exec.Cmd) (l *link, release func(), err error) {
 		return nil, nil, fmt.Errorf("open a socket pair: %w", err)
 	}
 	cmd.Stdin = theirs
-	return &link{conn.(*net.UnixConn)}, func() { theirs.Close() }, nil
+	return &Host{conn.(*net.UnixConn)}, func() { theirs.Close() }, nil
 }
 
 // Read reads what the child sent.
-func (l *link) Read(p []byte) (int, error) { return l.conn.Read(p) }
+func (l *Host) Read(p []byte) (int, error) { return l.conn.Read(p) }
 
 // Close ends the stream; an idle child then ends itself.
-func (l *link) Close() error { return l.conn.Close() }
+func (l *Host) Close() error { return l.conn.Close() }
 
-// send writes a frame; file, when not nil, goes along with it.
-func (l *link) send(frame []byte, file *os.File) error {
+// Send writes a frame; file, when not nil, goes along with it.
+func (l *Host) Send(frame []byte, file *os.File) error {
 	if file == nil {
 		_, err := l.conn.Write(frame)
 		return err
@@ -54,24 +54,24 @@ func (l *link) send(frame []byte, file *os.File) error {
 	return err
 }
 
-// childLink is the child's end. It uses plain blocking system calls: a child has nothing
+// Child is the child's end. It uses plain blocking system calls: a child has nothing
 // else to do while it waits, so it need not pay for a poller.
-type childLink struct {
+type Child struct {
 	socket  int
 	control []byte
 	file    *os.File // arrived with the last input, not yet taken
 }
 
-// openChildLink takes the stream that the parent made the child's stdin.
-func openChildLink() (*childLink, error) {
+// OpenChild takes the stream that the parent made the child's stdin.
+func OpenChild() (*Child, error) {
 	if err := unix.SetNonblock(0, false); err != nil {
 		return nil, fmt.Errorf("take the stream to the parent: %w", err)
 	}
-	return &childLink{socket: 0, control: make([]byte, unix.CmsgSpace(4))}, nil
+	return &Child{socket: 0, control: make([]byte, unix.CmsgSpace(4))}, nil
 }
 
 // Read reads what the parent sent, and keeps a file that came with it.
-func (l *childLink) Read(p []byte) (int, error) {
+func (l *Child) Read(p []byte) (int, error) {
 	for {
 		n, controlN, _, _, err := unix.Recvmsg(l.socket, p, l.control, 0)
 		switch {
@@ -88,7 +88,7 @@ func (l *childLink) Read(p []byte) (int, error) {
 	}
 }
 
-func (l *childLink) keep(control []byte) error {
+func (l *Child) keep(control []byte) error {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (l *childLink) keep(control []byte) error {
 }
 
 // Write writes all of a frame to the parent.
-func (l *childLink) Write(p []byte) (int, error) {
+func (l *Child) Write(p []byte) (int, error) {
 	for done := 0; done < len(p); {
 		n, err := unix.Write(l.socket, p[done:])
 		if err == unix.EINTR {
@@ -120,8 +120,8 @@ func (l *childLink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// takeFile opens the file that came with the input; path is for systems where none can come.
-func (l *childLink) takeFile(string) (*os.File, error) {
+// TakeFile opens the file that came with the input; path is for systems where none can come.
+func (l *Child) TakeFile(string) (*os.File, error) {
 	f := l.file
 	l.file = nil
 	if f == nil {

@@ -1,4 +1,4 @@
-package wasm
+package child
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package wasm
+package child
 
 import (
 	"errors"
@@ -10,12 +10,10 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/wasm/admit"
+	"github.com/shoalgrid/shoal/wasm/link"
 	"github.com/shoalgrid/shoal/wasm/prepare"
 )
-
-// preparedName is the file of a cache entry that has the prepared module, in profiles that
-// prepare modules.
-const preparedName = "prepared.wasm"
 
 // prepared rewrites a program and keeps the result in the folder.
 func prepared(original []byte, dir string) ([]byte, error) {
@@ -23,11 +21,11 @@ func prepared(original []byte, dir string) ([]byte, error) {
 	module, err := prepare.Module(original, options)
 	var refused *prepare.Refused
 	if errors.As(err, &refused) {
-		return nil, &Refused{Reason: "cannot be prepared: " + refused.Error()}
+		return nil, &admit.Refused{Reason: "cannot be prepared: " + refused.Error()}
 	} else if err != nil {
 		return nil, fmt.Errorf("prepare the program: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, preparedName), module, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, link.PreparedName), module, 0o600); err != nil {
 		return nil, fmt.Errorf("write the prepared program: %w", err)
 	}
 	return module, nil
