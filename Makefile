@@ -51,11 +51,14 @@ test-arm64: ## the pure core and the sandbox on emulated arm64 (needs qemu-user)
 	@command -v qemu-aarch64 >/dev/null || { echo "qemu-aarch64 is missing: apt-get install qemu-user"; exit 1; }
 	GOARCH=arm64 go test -short -exec qemu-aarch64 ./jobs ./scheduler ./internal/store/... ./wasm/...
 
-cross: ## build for every platform
+cross: ## build for every platform, and vet for every system, tests included
 	@set -e; for p in $(PLATFORMS); do \
-	    echo "$$p"; \
+	    echo "build $$p"; \
 	    GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o /dev/null ./cmd/shoal; \
-	    GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./...; \
+	done
+	@set -e; for os in linux darwin windows; do \
+	    echo "vet $$os"; \
+	    GOOS=$$os GOARCH=amd64 go vet ./...; \
 	done
 
 ##@ Keep tidy
