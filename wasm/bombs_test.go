@@ -23,26 +23,44 @@ func TestBombsAreContained(t *testing.T) {
 		reason  string
 	}{
 		{"recursion without end", command{code: []byte{call, 0}}, jobs.GaveUp, "recursion deeper than this host's stack"},
-		{"a table of 16 GB", command{table: 1, code: join([]byte{refNull, funcRef}, constant(1<<31-2), []byte{bulk, 15, 0, drop})},
-			jobs.GaveUp, hostMemory},
-		{"a descriptor of 2^31", command{imports: []imported{fdRenumber, pathOpen}, data: "tmp", code: join(
-			constant(3), constant(0), constant(0), constant(3), constant(0), []byte{0x42, 0, 0x42, 0}, constant(0), constant(16), []byte{call, 1, drop},
-			constant(4), constant(1<<31-1), []byte{call, 0, drop})},
-			jobs.OK, ""},
-		{"all memory there is", command{code: join(
-			constant(1<<12-1), []byte{memoryGrow, 0, drop},
-			constant(0), constant(7), constant(1<<28), []byte{bulk, 11, 0},
-			constant(1), []byte{memoryGrow, 0, drop, unreachable})},
-			jobs.MemoryLimit, "asked for more memory than the limit"},
-		{"a poll for 2^28 events", command{imports: []imported{pollOneoff}, code: join(
-			constant(0), constant(0), constant(1<<28), constant(0), []byte{call, 0, drop})},
-			jobs.Trap, "called a WASI function wrongly"},
-		{"output without end", command{imports: []imported{fdWrite}, data: "\x00\x00\x00\x00\x00\x80\x00\x00", code: join([]byte{loop, noResult},
-			constant(1), constant(0), constant(1), constant(16), []byte{call, 0, drop, br, 0, end})},
-			jobs.OutputLimit, "output limit reached"},
+		{
+			"a table of 16 GB",
+			command{table: 1, code: join([]byte{refNull, funcRef}, constant(1<<31-2), []byte{bulk, 15, 0, drop})},
+			jobs.GaveUp, hostMemory,
+		},
+		{
+			"a descriptor of 2^31",
+			command{imports: []imported{fdRenumber, pathOpen}, data: "tmp", code: join(
+				constant(3), constant(0), constant(0), constant(3), constant(0), []byte{0x42, 0, 0x42, 0}, constant(0), constant(16), []byte{call, 1, drop},
+				constant(4), constant(1<<31-1), []byte{call, 0, drop})},
+			jobs.OK, "",
+		},
+		{
+			"all memory there is",
+			command{code: join(
+				constant(1<<12-1), []byte{memoryGrow, 0, drop},
+				constant(0), constant(7), constant(1<<28), []byte{bulk, 11, 0},
+				constant(1), []byte{memoryGrow, 0, drop, unreachable})},
+			jobs.MemoryLimit, "asked for more memory than the limit",
+		},
+		{
+			"a poll for 2^28 events",
+			command{imports: []imported{pollOneoff}, code: join(
+				constant(0), constant(0), constant(1<<28), constant(0), []byte{call, 0, drop})},
+			jobs.Trap, "called a WASI function wrongly",
+		},
+		{
+			"output without end",
+			command{imports: []imported{fdWrite}, data: "\x00\x00\x00\x00\x00\x80\x00\x00", code: join([]byte{loop, noResult},
+				constant(1), constant(0), constant(1), constant(16), []byte{call, 0, drop, br, 0, end})},
+			jobs.OutputLimit, "output limit reached",
+		},
 		{"no end", command{code: []byte{loop, noResult, br, 0, end}}, jobs.GaveUp, "used more than 200ms of CPU time"},
-		{"endless filling", command{pages: 1000, code: join([]byte{loop, noResult}, constant(0), constant(1), constant(1000<<16), []byte{bulk, 11, 0, br, 0, end})},
-			jobs.GaveUp, "used more than 200ms of CPU time"},
+		{
+			"endless filling",
+			command{pages: 1000, code: join([]byte{loop, noResult}, constant(0), constant(1), constant(1000<<16), []byte{bulk, 11, 0, br, 0, end})},
+			jobs.GaveUp, "used more than 200ms of CPU time",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.reason == hostMemory && len(prefix()) > 0 {

@@ -54,10 +54,11 @@ func (s *Sandbox) build(ctx context.Context, key string, spec Spec) (cache.Entry
 	}
 	defer os.RemoveAll(dir) // nothing is there any more when all went well
 	e := cache.Entry{Memory: summary.Memory}
-	err = s.compile(ctx, link.CompileRequest{Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle,
-		CPU: s.compileCPU, Memory: s.compileMemory})
-	var refused *Refused
-	if errors.As(err, &refused) {
+	err = s.compile(ctx, link.CompileRequest{
+		Program: spec.Program.Path, Profile: spec.Profile, Dir: dir, Idle: spec.Idle,
+		CPU: s.compileCPU, Memory: s.compileMemory,
+	})
+	if refused, ok := errors.AsType[*Refused](err); ok {
 		e.Refused = refused.Reason
 	} else if err != nil {
 		return cache.Entry{}, fmt.Errorf("compile: %w", err)

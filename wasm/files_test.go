@@ -69,18 +69,24 @@ func TestGuestSeesItsFilesAndNoOthers(t *testing.T) {
 		{"no input file", "read /in/photo.raw", nil, jobs.Exit, ""},
 		{"no host files", "read /etc/passwd", nil, jobs.Exit, ""},
 		{"no way up", "read /in/../../../../etc/passwd", nil, jobs.Exit, ""},
-		{"read-only", "write /in/photo.raw /data/words /data/new /new /tmp/new text", input, jobs.OK,
+		{
+			"read-only", "write /in/photo.raw /data/words /data/new /new /tmp/new text", input, jobs.OK,
 			"/in/photo.raw open /in/photo.raw: Read-only file system pixels <nil>\n" +
 				"/data/words open /data/words: Read-only file system some words <nil>\n" +
 				"/data/new open /data/new: Read-only file system  open /data/new: No such file or directory\n" +
 				"/new open /new: Read-only file system  open /new: No such file or directory\n" +
-				"/tmp/new <nil> text <nil>\n"},
+				"/tmp/new <nil> text <nil>\n",
+		},
 		{"scratch", "churn", nil, jobs.OK, `"999\n" "0\n1\n2\n" "0\n1\n2\nappended"` + "\n" +
 			"remove /tmp/a: Directory not empty <nil>\n[- moved]\n"},
-		{"delivered", "write /out/b /out/a text", nil, jobs.OK,
-			"/out/b <nil> text <nil>\n/out/a <nil> text <nil>\n" + archive(t, "a", "text", "b", "text")},
-		{"delivered in folders", "deliver 3", nil, jobs.OK,
-			archive(t, "0/"+strings.Repeat("name", 40), "", "1/"+strings.Repeat("name", 40), "x", "2/"+strings.Repeat("name", 40), "xx")},
+		{
+			"delivered", "write /out/b /out/a text", nil, jobs.OK,
+			"/out/b <nil> text <nil>\n/out/a <nil> text <nil>\n" + archive(t, "a", "text", "b", "text"),
+		},
+		{
+			"delivered in folders", "deliver 3", nil, jobs.OK,
+			archive(t, "0/"+strings.Repeat("name", 40), "", "1/"+strings.Repeat("name", 40), "x", "2/"+strings.Repeat("name", 40), "xx"),
+		},
 		{"too much delivered", "deliver 1000", nil, jobs.OutputLimit, "*"},
 		{"nothing is delivered by a failure", "deliver-and-fail", nil, jobs.Exit, ""},
 		{"nothing is left", "list", input, jobs.OK, tree},

@@ -20,8 +20,10 @@ func TestFuelAndStackAreLimits(t *testing.T) {
 	}{
 		{"no end", module(t, spinning()), "", 1_000_000, jobs.FuelLimit, 1_000_000},
 		{"no end in the start function", module(t, command{starts: true, code: []byte{loop, noResult, br, 0, end}}.assemble()), "", 1000, jobs.FuelLimit, 1000},
-		{"endless filling", module(t, command{code: join([]byte{loop, noResult}, constant(0), constant(1), constant(1<<16), []byte{bulk, 11, 0, br, 0, end})}.assemble()),
-			"", 1_000_000, jobs.FuelLimit, 1_000_000},
+		{
+			"endless filling", module(t, command{code: join([]byte{loop, noResult}, constant(0), constant(1), constant(1<<16), []byte{bulk, 11, 0, br, 0, end})}.assemble()),
+			"", 1_000_000, jobs.FuelLimit, 1_000_000,
+		},
 		{"recursion without end", module(t, command{code: []byte{call, 0}}.assemble()), "", 0, jobs.StackLimit, 0},
 		{"recursion", module(t, recursing(10_000)), "", 0, jobs.OK, 0},
 		{"a Go program", tool, "upper", 0, jobs.OK, 0},

@@ -47,8 +47,10 @@ const (
 )
 
 // sectionOrder is the place of each section; the data count comes before the code.
-var sectionOrder = [...]int{typeSection: 1, importSection: 2, functionSection: 3, tableSection: 4, memorySection: 5,
-	globalSection: 6, exportSection: 7, startSection: 8, elementSection: 9, dataCountSection: 10, codeSection: 11, dataSection: 12}
+var sectionOrder = [...]int{
+	typeSection: 1, importSection: 2, functionSection: 3, tableSection: 4, memorySection: 5,
+	globalSection: 6, exportSection: 7, startSection: 8, elementSection: 9, dataCountSection: 10, codeSection: 11, dataSection: 12,
+}
 
 // scan walks over the whole module.
 func (m *module) scan() {

@@ -71,8 +71,10 @@ const (
 
 // compilePlan is what a compile child needs.
 func compilePlan(req link.CompileRequest) jail.Plan {
-	return jail.Plan{Memory: req.Memory, CPU: req.CPU, Files: ownFiles, FileSize: compiledSize,
-		WriteDir: req.Dir, Idle: req.Idle, Executing: true}
+	return jail.Plan{
+		Memory: req.Memory, CPU: req.CPU, Files: ownFiles, FileSize: compiledSize,
+		WriteDir: req.Dir, Idle: req.Idle, Executing: true,
+	}
 }
 
 // runPlan is what a run child needs. Its CPU limit is only a backstop behind the watch of
@@ -82,6 +84,8 @@ func runPlan(s link.Setup) jail.Plan {
 	if info, err := os.Stat(s.Program); err == nil {
 		program = uint64(info.Size())
 	}
-	return jail.Plan{Memory: s.Memory + ownMemory + codeMemory*program, CPU: 2*s.CPU + ownCPUTime,
-		Files: ownFiles + uint64(len(s.Data)), Idle: s.Idle}
+	return jail.Plan{
+		Memory: s.Memory + ownMemory + codeMemory*program, CPU: 2*s.CPU + ownCPUTime,
+		Files: ownFiles + uint64(len(s.Data)), Idle: s.Idle,
+	}
 }

@@ -53,8 +53,7 @@ func compileFile(req link.CompileRequest) error {
 	ctx := context.Background()
 	engine := wazero.NewRuntimeWithConfig(ctx, engineConfig(cache, false))
 	_, err = engine.CompileModule(ctx, binary)
-	var file *fs.PathError
-	if errors.As(err, &file) {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("write the compiled program: %w", err)
 	}
 	if err != nil {

@@ -19,8 +19,7 @@ import (
 func prepared(original []byte, dir string) ([]byte, error) {
 	options := prepare.Options{LowerRemainders: runtime.GOARCH == "arm64"}
 	module, err := prepare.Module(original, options)
-	var refused *prepare.Refused
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*prepare.Refused](err); ok {
 		return nil, &admit.Refused{Reason: "cannot be prepared: " + refused.Error()}
 	} else if err != nil {
 		return nil, fmt.Errorf("prepare the program: %w", err)

@@ -53,12 +53,12 @@ func runMain() error {
 		return err
 	}
 	r := &runner{line: line, in: bufio.NewReaderSize(line, link.InlineMax+link.FrameHead)}
-	failed, err := r.load()
+	err = r.load()
+	if failed, ok := errors.AsType[*link.Failure](err); ok {
+		return r.send(link.KindFailed, failed)
+	}
 	if err != nil {
 		return err
-	}
-	if failed != nil {
-		return r.send(link.KindFailed, failed)
 	}
 	r.locks = append(r.locks, jail.Shut(jail.Plan{})...)
 	if err := r.send(link.KindReady, link.Ready{CPU: ownCPU(), Locks: r.locks}); err != nil {
@@ -91,33 +91,38 @@ func (r *runner) send(kind byte, v any) error {
 	return err
 }
 
-// load takes the setup and makes the program ready to run.
-func (r *runner) load() (*link.Failure, error) {
+// load takes the setup and makes the program ready to run. Its error is a *link.Failure when
+// the parent can do something about it.
+func (r *runner) load() error {
 	kind, payload, _, err := link.ReadFrame(r.in, nil)
 	if err != nil {
-		return nil, fmt.Errorf("read the setup: %w", err)
+		return fmt.Errorf("read the setup: %w", err)
 	}
 	var s link.Setup
 	if kind != link.KindSetup {
-		return nil, fmt.Errorf("read the setup: %w of kind %q", link.ErrFrame, kind)
+		return fmt.Errorf("read the setup: %w of kind %q", link.ErrFrame, kind)
 	}
 	if err := json.Unmarshal(payload, &s); err != nil {
-		return nil, fmt.Errorf("read the setup: %w", err)
+		return fmt.Errorf("read the setup: %w", err)
 	}
 	r.locks = jail.Limit(runPlan(s))
+	if r.data, err = openData(s.Data); err != nil {
+		return &link.Failure{Reason: err.Error()}
+	}
+	there, err := cache.Digests(s.Cache)
+	if err != nil {
+		return &link.Failure{Cache: true, Reason: err.Error()}
+	}
+	if !maps.Equal(there, s.Files) {
+		return &link.Failure{Cache: true, Reason: "the cache entry is not what it was"}
+	}
 	binary, err := os.ReadFile(s.Program)
 	if err != nil {
-		return &link.Failure{Reason: err.Error()}, nil
-	}
-	if there, err := cache.Digests(s.Cache); err != nil || !maps.Equal(there, s.Files) {
-		return &link.Failure{Cache: true, Reason: fmt.Sprintf("cache entry is not what it was: %v", err)}, nil
+		return &link.Failure{Reason: err.Error()}
 	}
 	compiled, err := wazero.NewCompilationCacheWithDir(s.Cache)
 	if err != nil {
-		return &link.Failure{Cache: true, Reason: err.Error()}, nil
-	}
-	if r.data, err = openData(s.Data); err != nil {
-		return &link.Failure{Reason: err.Error()}, nil
+		return &link.Failure{Cache: true, Reason: err.Error()}
 	}
 	r.seed = s.Seed
 	if s.Profile >= link.ProfileMetered {
@@ -127,14 +132,14 @@ func (r *runner) load() (*link.Failure, error) {
 	r.ctx = experimental.WithMemoryAllocator(context.Background(), r.memory)
 	r.engine = wazero.NewRuntimeWithConfig(r.ctx, engineConfig(compiled, s.Interpret))
 	if err := offer(r.ctx, r.engine); err != nil {
-		return nil, fmt.Errorf("prepare the WASI functions: %w", err)
+		return fmt.Errorf("prepare the WASI functions: %w", err)
 	}
 	if r.program, err = r.engine.CompileModule(r.ctx, binary); err != nil {
-		return &link.Failure{Cache: true, Reason: err.Error()}, nil
+		return &link.Failure{Cache: true, Reason: err.Error()}
 	}
 	r.stdout.limit = s.Output
 	r.stdout.send = r.mustWrite
-	return nil, nil
+	return nil
 }
 
 // mustWrite sends a frame from within a guest's call. Without a parent there is no reason
@@ -169,8 +174,10 @@ func (r *runner) one(payload []byte) error {
 	if r.memory.refused && (end.outcome == jobs.Exit || end.outcome == jobs.Trap) {
 		end = ending{outcome: jobs.MemoryLimit, fuel: end.fuel, reason: "asked for more memory than the limit"}
 	}
-	report := link.Report{Outcome: end.outcome, Exit: end.exit, Fuel: end.fuel, PeakMemory: r.memory.peak, CPU: ownCPU(),
-		Reason: end.reason, Stderr: r.stderr.tail(nil), Output: r.stdout.rest()}
+	report := link.Report{
+		Outcome: end.outcome, Exit: end.exit, Fuel: end.fuel, PeakMemory: r.memory.peak, CPU: ownCPU(),
+		Reason: end.reason, Stderr: r.stderr.tail(nil), Output: r.stdout.rest(),
+	}
 	f := report.Append(link.NewFrame(r.outbox, link.KindReport))
 	r.outbox = f
 	_, err = r.line.Write(link.Seal(f))
@@ -212,10 +219,11 @@ func (r *runner) guest(in link.Input, file *files.Host) ending {
 // deliver adds to the output what the guest left in /out.
 func (r *runner) deliver(tree *files.Tree) (err error) {
 	defer func() {
-		if full := recover(); full == errOutputLimit {
+		cause := recover()
+		if full, ok := cause.(error); ok && errors.Is(full, errOutputLimit) {
 			err = errOutputLimit
-		} else if full != nil {
-			panic(full)
+		} else if cause != nil {
+			panic(cause)
 		}
 	}()
 	return tree.WriteOut(&r.stdout)

@@ -34,7 +34,7 @@ const memory = 1 << 30
 func TestScratchIsLikeAFolder(t *testing.T) {
 	root := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(root, "")
+		dir, err := os.MkdirTemp(root, "") //nolint:usetesting // one for each run of the property
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,6 +58,9 @@ type Failure struct {
 	Reason string `json:"reason"`
 }
 
+// Error implements error.
+func (f *Failure) Error() string { return f.Reason }
+
 // CompileRequest is what a compile child is told.
 type CompileRequest struct {
 	Program string        `json:"program"` // path of the original module
