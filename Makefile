@@ -49,7 +49,7 @@ sim: ## the whole grid in virtual time, and the brain through SEEDS random histo
 
 test-arm64: ## the pure core and the sandbox on emulated arm64 (needs qemu-user)
 	@command -v qemu-aarch64 >/dev/null || { echo "qemu-aarch64 is missing: apt-get install qemu-user"; exit 1; }
-	GOARCH=arm64 go test -short -exec qemu-aarch64 ./jobs ./scheduler ./internal/store/... ./wasm/...
+	SHOAL_EXEC_PREFIX=qemu-aarch64 GOARCH=arm64 go test -short -exec qemu-aarch64 ./jobs ./scheduler ./internal/store/... ./wasm/...
 
 cross: ## build for every platform, and vet for every system, tests included
 	@set -e; for p in $(PLATFORMS); do \
