@@ -66,6 +66,10 @@ func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
 	if len(set) == 1 {
 		return l.Alone(set[0])
 	}
+	return majorityOf(set, grants)
+}
+
+func majorityOf(set []jobs.NodeID, grants []*jobs.Record) bool {
 	n := 0
 	for i, r := range grants {
 		if slices.Contains(set, r.Author) && !slices.ContainsFunc(grants[:i], by(r.Author)) {
@@ -73,6 +77,16 @@ func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
 		}
 	}
 	return n >= Majority(len(set))
+}
+
+// Assigned reports what a worker can check of its grants: that more than half of a keeper set
+// which one of them names agree to the hold. A worker that knows fewer keepers than there are
+// gets a majority of those it knows, and would seal what never counts.
+func Assigned(grants []*jobs.Record, h jobs.Hold) bool {
+	agree := slices.DeleteFunc(slices.Clone(grants), func(r *jobs.Record) bool {
+		return !HoldsReplica(r.Body.(*jobs.Grant).Holds, h.Unit, h.Replica)
+	})
+	return slices.ContainsFunc(agree, func(r *jobs.Record) bool { return majorityOf(r.Body.(*jobs.Grant).Set, agree) })
 }
 
 // Alone reports whether the submitter itself placed the shard on this keeper alone. Only then is

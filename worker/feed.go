@@ -186,10 +186,12 @@ func (w *Worker) info(j *jobs.Job) *jobInfo {
 	return info
 }
 
-// claimFrom claims units of one job, going on from the shard it stopped at.
+// claimFrom claims units of one job, going on from the shard it stopped at; it looks at a shard
+// once at most.
 func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	shards := info.job.Head.Shards()
-	for looked := 0; looked < shardsPerLook && len(info.done) < int(shards); info.next = (info.next + 1) % shards {
+	most := min(shardsPerLook, int(shards)-len(info.done))
+	for looked := 0; looked < most && len(info.done) < int(shards); info.next = (info.next + 1) % shards {
 		if info.done[info.next] {
 			continue
 		}

@@ -94,36 +94,54 @@ func (k *Keeper) work(ctx context.Context, s *shard, repair bool) {
 	k.fetchPayloads(s)
 }
 
-// repair looks the shard's nearest nodes up, brings it to those that lack it, says who keeps it
-// now, and lets it go where this node is not among them any more.
+// repair puts a shard where it belongs, and tries again soon, then less and less often, where that
+// did not come to its end: a peer that cannot be reached, or one that still gets records.
 func (k *Keeper) repair(ctx context.Context, s *shard) {
 	s.mu.Lock()
 	s.repairAt = time.Now().Add(repairEvery)
+	s.mu.Unlock()
+	placed := k.place(ctx, s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if placed {
+		s.repairs = 0
+		return
+	}
+	s.repairs = min(s.repairs+1, repairTries)
+	s.repairAt = earlier(s.repairAt, time.Now().Add(repairSoon<<s.repairs))
+}
+
+// place looks the shard's nearest nodes up, brings it to those that lack it, says who keeps it
+// now, and lets it go where this node is not among them any more. It reports whether all of that
+// is done.
+func (k *Keeper) place(ctx context.Context, s *shard) bool {
+	s.mu.Lock()
 	old := s.set
 	s.mu.Unlock()
 	set, err := k.lookup(ctx, s)
 	if err != nil || len(set) == 0 {
-		return
+		return false
 	}
 	if !slices.Equal(old, set) {
 		k.cfg.Logger.Debug("keepers changed", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "keepers", len(set))
 	}
-	placed := 0
+	missing := false
 	for i, n := range set {
-		if n == k.self {
-			placed++
-			continue
-		}
-		if k.bring(ctx, s, n, i) {
-			placed++
-		}
+		missing = n != k.self && !k.bring(ctx, s, n, i) || missing
 	}
 	if err := k.announce(ctx, s, set); err != nil {
 		k.cfg.Logger.Debug("hand-over not stored", "error", err)
 	}
-	if placed == len(set) && !slices.Contains(set, k.self) && k.allEqual(ctx, s, set) {
-		k.forget(ctx, s, false)
+	switch {
+	case missing:
+		return false
+	case slices.Contains(set, k.self):
+		return true
+	case !k.allEqual(ctx, s, set):
+		return false
 	}
+	k.forget(ctx, s, false)
+	return true
 }
 
 // bring makes sure that a node keeps the shard.

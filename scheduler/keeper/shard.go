@@ -57,6 +57,7 @@ type shard struct {
 	set      []jobs.NodeID // the confirmed keeper set, as this node sees it
 	setAt    time.Time
 	repairAt time.Time
+	repairs  int // in a row that did not come to their end
 	syncAt   time.Time
 	closedAt time.Time // when this node first saw the job closed
 	busy     bool      // a repair or sync is under way

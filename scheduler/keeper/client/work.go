@@ -32,17 +32,26 @@ func (c *Client) Claim(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 		for _, h := range r.answer.Granted {
 			votes[h]++
 		}
-		a.Grants = append(a.Grants, c.open(r.answer.Grant, ref)...)
+		for _, g := range c.open(r.answer.Grant, ref) {
+			if g.Kind == jobs.KindGrant {
+				a.Grants = append(a.Grants, g)
+			}
+		}
 		sums = append(sums, r.answer.Summary)
 	}
 	a.Summary = merge(sums)
 	var lost []jobs.Hold
 	for _, h := range holds {
 		switch n := votes[h]; {
-		case n >= scheduler.Majority(len(set)):
-			a.Holds = append(a.Holds, h)
-		case n > 0:
+		case n < scheduler.Majority(len(set)):
+			if n > 0 {
+				lost = append(lost, h)
+			}
+		case h.Replica != scheduler.WholeUnit && !scheduler.Assigned(a.Grants, h):
 			lost = append(lost, h)
+			c.Forget(ref) // the keepers know of more keepers
+		default:
+			a.Holds = append(a.Holds, h)
 		}
 	}
 	if len(lost) > 0 {
