@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,9 +19,6 @@ import (
 // compiledDir is where a home keeps compiled programs.
 const compiledDir = "compiled"
 
-// checkTime is how much CPU each of the two runs gets without --full.
-const checkTime = 3 * time.Second
-
 // checkDocument is what check finds out about a program.
 type checkDocument struct {
 	Schema      string `json:"schema"` // shoal.check/1
@@ -33,8 +28,13 @@ type checkDocument struct {
 	Outcome     string `json:"outcome"`
 	Exit        uint32 `json:"exit"`
 	Tuple       string `json:"tuple"` // what donors would be compared by, in hex
+	Fuel        uint64 `json:"fuel"`  // instructions executed
 	OutputBytes uint64 `json:"output_bytes"`
 	PeakMemory  uint64 `json:"peak_memory"`
+	// Interpreted says why the third run, by the interpreter, was skipped or what it gave
+	// otherwise; "" when it agrees.
+	Interpreted string   `json:"interpreted"`
+	Fixed       []string `json:"fixed"` // what the program asks for and the grid decides
 }
 
 // checkFlags say how check runs a program.
@@ -48,7 +48,7 @@ func (p *program) checkCommand() *cobra.Command {
 	f := &checkFlags{memory: wasm.DefaultMemory}
 	cmd := &cobra.Command{
 		Use:   "check PROGRAM [-- ARG...]",
-		Short: "say whether the grid would take a program, and run it twice here",
+		Short: "say whether the grid would take a program, and run it here, twice and once interpreted",
 		Long: `Needs no node. Exit code 0: accepted; 7: refused; 5: accepted, but it failed on this
 input or did not finish.`,
 		Example: `  shoal check prog.wasm
@@ -84,10 +84,10 @@ func (p *program) check(ctx context.Context, f *checkFlags, name string, args []
 			return fmt.Errorf("read the input: %w", err)
 		}
 	}
-	doc := checkDocument{Schema: "shoal.check/1"}
+	doc := checkDocument{Schema: "shoal.check/1", Fixed: []string{}}
 	path, verdict := checkProgram(name)
 	if verdict == nil {
-		verdict = p.tryTwice(ctx, f, path, name, args, input, &doc)
+		verdict = p.try(ctx, f, path, name, args, input, &doc)
 	}
 	if verdict != nil {
 		e := api.AsError(verdict)
@@ -102,8 +102,8 @@ func (p *program) check(ctx context.Context, f *checkFlags, name string, args []
 	return verdict
 }
 
-// tryTwice runs the program on one input in two fresh sandboxes, and fills doc.
-func (p *program) tryTwice(ctx context.Context, f *checkFlags, path, name string, args []string, input []byte, doc *checkDocument) error {
+// try runs the program on one input in fresh sandboxes, and fills doc.
+func (p *program) try(ctx context.Context, f *checkFlags, path, name string, args []string, input []byte, doc *checkDocument) error {
 	home, err := p.home()
 	if err != nil {
 		return wrongCall(err)
@@ -117,67 +117,34 @@ func (p *program) tryTwice(ctx context.Context, f *checkFlags, path, name string
 		return err
 	}
 	spec := wasm.Spec{Program: wasm.Program{Path: path, Digest: digest}, Profile: wasm.MaxProfile, Limits: wasm.Limits{Memory: uint64(f.memory)}}
-	if !f.full {
-		spec.Limits.CPU = checkTime
-	}
-	var reports [2]wasm.Report
-	for i := range reports {
-		report, err := tryOnce(ctx, sandbox, spec, args, input)
-		var refused *wasm.Refused
-		switch {
-		case errors.As(err, &refused):
-			return refusedProgram(name, refused)
-		case err != nil:
-			return err
-		}
-		reports[i] = report
-		if report.Outcome == jobs.GaveUp {
-			break
-		}
-	}
-	return doc.judge(name, reports)
-}
-
-// tryOnce runs the program in a sandbox of its own.
-func tryOnce(ctx context.Context, sandbox *wasm.Sandbox, spec wasm.Spec, args []string, input []byte) (_ wasm.Report, err error) {
-	guest, err := sandbox.Start(ctx, spec)
+	report, err := sandbox.Check(ctx, spec, wasm.Input{Args: args, Stdin: bytes.NewReader(input)}, f.full)
 	if err != nil {
-		return wasm.Report{}, err
+		return err
 	}
-	defer func() { err = errors.Join(err, guest.Close()) }()
-	return guest.Run(ctx, wasm.Input{Args: args, Stdin: bytes.NewReader(input)}, io.Discard)
+	return doc.judge(name, report)
 }
 
-// judge says what two runs mean.
-func (d *checkDocument) judge(name string, reports [2]wasm.Report) error {
-	first := reports[0]
-	d.Outcome, d.Exit, d.OutputBytes, d.PeakMemory = first.Outcome.String(), first.Exit, first.Size, first.PeakMemory
-	if first.Outcome == jobs.GaveUp {
-		d.Accepted = true
-		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("%s did not finish: %s", name, first.Reason), Hint: "--full gives it more time, --memory more memory, --input another input"}
-	}
-	d.Finished = true
-	one, two := tupleOf(first), tupleOf(reports[1])
-	d.Tuple = one.String()
+// judge says what the runs mean.
+func (d *checkDocument) judge(name string, c wasm.CheckReport) error {
+	r := c.Report
+	d.Accepted, d.Finished, d.Interpreted = c.Accepted, c.Accepted && c.Finished, c.Interpreted
+	d.Fixed = append(d.Fixed, c.Fixed...)
+	d.Outcome, d.Exit, d.OutputBytes, d.PeakMemory, d.Fuel = r.Outcome.String(), r.Exit, r.Size, r.PeakMemory, r.Fuel
 	switch {
-	case one != two:
-		return &api.Error{Code: api.CodeRefused, Message: name + " gave two different answers to one input", Hint: "the grid compares answers byte for byte: remove what differs between two runs"}
-	case first.Outcome != jobs.OK:
-		d.Accepted = true
-		failed := api.Result{Outcome: first.Outcome.String(), Exit: first.Exit, Reason: first.Reason}
-		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("%s failed on this input: %s%s", name, failureWords(failed), lastLine(first.Stderr)), Hint: "the grid takes it, and would report this input as failed; --input tries another"}
+	case !c.Accepted && c.Finished:
+		return &api.Error{Code: api.CodeRefused, Message: name + " " + c.Reason, Hint: "the grid compares answers byte for byte: remove what differs between two runs"}
+	case !c.Accepted:
+		d.Outcome = ""
+		return refusedProgram(name, &wasm.Refused{Reason: c.Reason})
+	case !c.Finished:
+		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("%s did not finish: %s", name, c.Reason), Hint: "--full gives it more time, --memory more memory, --input another input"}
 	}
-	d.Accepted = true
+	d.Tuple = jobs.TuplesDigest([]jobs.Tuple{r.Tuple()}).String()
+	if r.Outcome != jobs.OK {
+		failed := api.Result{Outcome: r.Outcome.String(), Exit: r.Exit, Reason: r.Reason}
+		return &api.Error{Code: api.CodeFailed, Message: fmt.Sprintf("%s failed on this input: %s%s", name, failureWords(failed), lastLine(r.Stderr)), Hint: "the grid takes it, and would report this input as failed; --input tries another"}
+	}
 	return nil
-}
-
-// tupleOf is what the grid would compare of a run.
-func tupleOf(r wasm.Report) jobs.Digest {
-	t := jobs.Tuple{Outcome: r.Outcome, Exit: r.Exit, Fuel: r.Fuel}
-	if r.Outcome == jobs.OK {
-		t.Output, t.Size = r.Output, r.Size
-	}
-	return jobs.TuplesDigest([]jobs.Tuple{t})
 }
 
 func digestOf(path string) (jobs.Digest, error) {

@@ -170,10 +170,23 @@ func checkTable(w io.Writer, name string, d *checkDocument) {
 	}
 	fmt.Fprintf(w, "%s: the grid takes it\n", name)
 	if d.Finished {
-		fmt.Fprintf(w, "ran twice, one answer: %s of output, %s of memory\n", size(d.OutputBytes), size(d.PeakMemory))
+		fmt.Fprintf(w, "ran twice, one answer: %s of output, %s of memory%s\n", size(d.OutputBytes), size(d.PeakMemory), fuelWords(d.Fuel))
+		if d.Interpreted != "" {
+			fmt.Fprintf(w, "interpreted: %s\n", d.Interpreted)
+		}
 		fmt.Fprintf(w, "tuple %s\n", d.Tuple)
 	}
-	fmt.Fprintln(w, "it sees a fixed clock, random numbers from --seed, and no network")
+	for _, fixed := range d.Fixed {
+		fmt.Fprintln(w, "fixed by the grid: "+fixed)
+	}
+}
+
+// fuelWords tells the instructions of a run, where they were counted.
+func fuelWords(fuel uint64) string {
+	if fuel == 0 {
+		return ""
+	}
+	return ", " + count(int64(fuel), "instruction")
 }
 
 // demoSummary is what a demo has shown.
