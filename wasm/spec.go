@@ -20,7 +20,7 @@ const (
 
 // MaxProfile is the newest profile by which this build makes and takes jobs. A profile says
 // how a program is prepared and run, and so what its answers are.
-const MaxProfile = link.ProfilePlain
+const MaxProfile = link.ProfileMetered
 
 // Program is a file whose bytes the caller has verified to have the digest.
 type Program struct {

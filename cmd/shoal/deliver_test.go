@@ -136,7 +136,7 @@ func TestPrintableReader(t *testing.T) {
 // Documents that scripts read, which only grow.
 func TestDocuments(t *testing.T) {
 	for name, v := range map[string]any{
-		"check.json":   checkDocument{Schema: "shoal.check/1", Accepted: true, Finished: true, Outcome: "ok", Tuple: strings.Repeat("0f", 32), OutputBytes: 3, PeakMemory: 65536},
+		"check.json":   checkDocument{Schema: "shoal.check/1", Accepted: true, Finished: true, Outcome: "ok", Tuple: strings.Repeat("0f", 32), Fuel: 1234, OutputBytes: 3, PeakMemory: 65536, Fixed: []string{"the environment is empty"}},
 		"version.json": versionDocument{Schema: "shoal.version/1", Version: "0.1.0", Go: "go1.26", Platform: "linux/amd64", Engine: "compiler"},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
