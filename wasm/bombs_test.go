@@ -11,6 +11,15 @@ import (
 	"github.com/shoalgrid/shoal/wasm"
 )
 
+// needsMemoryLimit skips a test that could take all memory of the machine where children
+// have no limit of it.
+func needsMemoryLimit(t *testing.T) {
+	t.Helper()
+	if raceDetector || len(prefix()) > 0 {
+		t.Skip("the race detector and qemu take no limit of memory")
+	}
+}
+
 const hostMemory = "this host ran out of memory"
 
 // Guests that attack their host from within the rules. Each is ended or contained, says
@@ -63,8 +72,8 @@ func TestBombsAreContained(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.reason == hostMemory && len(prefix()) > 0 {
-				t.Skip("qemu does not pass on the limit of memory")
+			if c.reason == hostMemory {
+				needsMemoryLimit(t)
 			}
 			t.Parallel()
 			limits := wasm.Limits{Memory: 1 << 28}
@@ -93,8 +102,8 @@ func TestCostlyProgramIsRefusedAndRemembered(t *testing.T) {
 		memory uint64
 	}{"time": {time.Second / 2, 1 << 30}, "memory": {time.Minute, 20 << 20}} {
 		t.Run(name, func(t *testing.T) {
-			if name == "memory" && len(prefix()) > 0 {
-				t.Skip("qemu does not pass on the limit of memory")
+			if name == "memory" {
+				needsMemoryLimit(t)
 			}
 			dir := filepath.Join(t.TempDir(), "cache")
 			s := sandboxIn(t, dir)
