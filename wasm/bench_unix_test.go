@@ -65,15 +65,21 @@ func BenchmarkStart(b *testing.B) {
 			b.Run(name+"/"+state, func(b *testing.B) {
 				dir := filepath.Join(b.TempDir(), "cache")
 				s := sandboxIn(b, dir)
-				for b.Loop() {
+				once := func() {
 					g, err := s.Start(b.Context(), wasm.Spec{Program: p})
 					if err != nil {
 						b.Fatal(err)
 					}
+					defer g.Close()
 					if _, err := g.Run(b.Context(), wasm.Input{Args: []string{"nothing"}}, io.Discard); err != nil {
 						b.Fatal(err)
 					}
-					g.Close()
+				}
+				if state == "warm" {
+					once()
+				}
+				for b.Loop() {
+					once()
 					if state == "cold" {
 						entries, err := filepath.Glob(filepath.Join(dir, "*", "entry.json"))
 						if err != nil {
