@@ -24,6 +24,7 @@ const (
 	shardsPerLook = 8 // of one job, before the next job is looked at
 	strikes       = 3 // crashes of a job's guests before the job is set aside
 	setAside      = 15 * time.Minute
+	fetchAgain    = 20 * time.Second // after a program could not be had
 	maxFetches    = 4
 )
 
@@ -33,6 +34,7 @@ type jobInfo struct {
 	own       bool
 	program   Program
 	ready     bool // program and data are here
+	preparing bool // they are being fetched
 	manifests map[uint32]*jobs.Manifest
 	summaries map[uint32]*scheduler.Summary
 	done      map[uint32]bool // shards in which all is decided
@@ -108,8 +110,8 @@ func (w *Worker) look(ctx context.Context) bool {
 			continue
 		}
 		info := w.info(j)
-		if w.asideNow(info) {
-			why = fmt.Sprintf("job %s is set aside: %s", j.ID.Short(), info.why)
+		if reason, aside := w.asideNow(info); aside {
+			why = fmt.Sprintf("job %s is set aside: %s", j.ID.Short(), reason)
 			continue
 		}
 		if w.claimFrom(ctx, info) {
@@ -127,10 +129,10 @@ func (w *Worker) say(why string) {
 	w.idleWhy = why
 }
 
-func (w *Worker) asideNow(info *jobInfo) bool {
+func (w *Worker) asideNow(info *jobInfo) (why string, aside bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Now().Before(info.until)
+	return info.why, time.Now().Before(info.until)
 }
 
 // tidy forgets jobs that are not on the board any more and hold nothing here.
@@ -218,7 +220,7 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 }
 
 func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
-	if err := w.prepare(ctx, info, ref); err != nil {
+	if ready, err := w.prepare(ctx, info, ref); !ready {
 		return 0, err
 	}
 	sum := info.summaries[ref.Shard]
@@ -228,6 +230,9 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
 			return 0, err
 		}
+	}
+	if sum.Len() != len(info.manifests[ref.Shard].Units) {
+		return 0, errors.New("keepers summarise another shard than the job's")
 	}
 	if sum.Closed != 0 || allDecided(sum) {
 		info.done[ref.Shard] = true
@@ -269,36 +274,56 @@ func (w *Worker) busyWith(ref protocol.ShardRef, unit uint16) bool {
 	return st != nil && st.has(unit)
 }
 
-// prepare gets the shard's manifest and the job's program and data.
-func (w *Worker) prepare(ctx context.Context, info *jobInfo, ref protocol.ShardRef) error {
+// prepare gets the shard's manifest, and has the job's program and data fetched beside the
+// feeder: a job whose program cannot be had holds up no other. It reports whether all is here.
+func (w *Worker) prepare(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (bool, error) {
 	if info.manifests[ref.Shard] == nil {
 		d, err := w.cfg.Keepers.Describe(ctx, ref)
 		if err != nil {
-			return err
+			return false, err
 		}
 		info.manifests[ref.Shard] = d.Manifest
 	}
-	if info.ready {
-		return nil
+	w.mu.Lock()
+	ready, begin := info.ready, !info.ready && !info.preparing
+	info.preparing = info.preparing || begin
+	w.mu.Unlock()
+	if begin {
+		w.start(func(ctx context.Context) {
+			p, err := w.fetchProgram(ctx, info, ref)
+			w.mu.Lock()
+			info.preparing = false
+			if err == nil {
+				info.program, info.ready = p, true
+			} else {
+				info.until, info.why = time.Now().Add(fetchAgain), fmt.Sprintf("its program or data cannot be had: %v", err)
+			}
+			w.mu.Unlock()
+			w.poke()
+		})
 	}
-	set, err := w.cfg.Keepers.Keepers(ctx, ref)
-	if err != nil {
-		return err
-	}
+	return ready, nil
+}
+
+// fetchProgram gets a job's program and data.
+func (w *Worker) fetchProgram(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (Program, error) {
 	h := &info.job.Head
 	p := Program{Job: info.job, Digest: h.Program.Digest, Own: info.own}
+	set, err := w.cfg.Keepers.Keepers(ctx, ref)
+	if err != nil {
+		return p, err
+	}
 	if p.Path, err = w.bring(ctx, info, h.Program, set); err != nil {
-		return err
+		return p, err
 	}
 	for _, d := range h.Data {
 		path, err := w.bring(ctx, info, d.Blob, set)
 		if err != nil {
-			return err
+			return p, err
 		}
 		p.Data = append(p.Data, File{Name: d.Name, Path: path})
 	}
-	info.program, info.ready = p, true
-	return nil
+	return p, nil
 }
 
 // bring fetches a blob of a job and gives its path.
@@ -337,7 +362,7 @@ func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment
 // fetchInputs gets the inputs of claimed units, in order, and queues them for the slots.
 func (w *Worker) fetchInputs(ctx context.Context, batch []*task) {
 	for _, t := range batch {
-		if err := w.fetchTask(ctx, t); err != nil {
+		if err := w.fetchTask(t.ctx, t); err != nil {
 			w.cfg.Logger.Info("inputs could not be had; unit given back", "job", t.ref.Job.Short(), "unit", t.hold.Unit, "error", err)
 			w.drop(t, true)
 			continue
@@ -394,7 +419,9 @@ func readBlob(bs Blobs, b jobs.Blob) ([]byte, error) {
 func (w *Worker) drop(t *task, release bool) {
 	t.cancel(errDropped)
 	w.mu.Lock()
-	delete(w.tasks, t.key())
+	if w.tasks[t.key()] == t { // the unit may have been claimed again since
+		delete(w.tasks, t.key())
+	}
 	w.mu.Unlock()
 	if release {
 		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, t.ref, []jobs.Hold{t.hold}) })

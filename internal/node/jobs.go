@@ -277,7 +277,7 @@ func (n *Node) reading(c *collecting) *api.Job {
 	closed := p.Closed
 	if ownErr == nil {
 		r.Local = own.Never
-		closed = max(closed, own.Closed)
+		closed = own.Closed // nobody else can close this home's jobs
 	}
 	n.mu.Lock()
 	held, placed := n.held[job.ID]

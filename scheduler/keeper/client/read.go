@@ -13,7 +13,7 @@ import (
 
 // Summary is the shard as a majority of its keepers sees it now.
 func (c *Client) Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error) {
-	replies, _, err := all[protocol.SummaryAnswer](ctx, c, ref, protocol.Summary, &protocol.SummaryRequest{Shard: ref}, askTimeout)
+	replies, set, err := all[protocol.SummaryAnswer](ctx, c, ref, protocol.Summary, &protocol.SummaryRequest{Shard: ref}, askTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -24,6 +24,9 @@ func (c *Client) Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler
 	sum := merge(sums)
 	if sum == nil {
 		return nil, ErrNoMajority
+	}
+	if len(replies) < scheduler.Majority(len(set)) {
+		sum.Closed = 0 // no majority's word
 	}
 	return sum, nil
 }
@@ -57,7 +60,7 @@ func merge(sums []*scheduler.Summary) *scheduler.Summary {
 		return out
 	}
 	m := *out
-	m.Units = make([]byte, 0, 2*out.Len())
+	m.Units, m.Closed = make([]byte, 0, 2*out.Len()), closed(sums, n)
 	for i := range out.Len() {
 		b := mergeUnit(sums, i)
 		m.Units = append(m.Units, b[0], b[1])
@@ -66,13 +69,28 @@ func merge(sums []*scheduler.Summary) *scheduler.Summary {
 		if s != nil {
 			m.Done, m.Failed, m.Stuck = max(m.Done, s.Done), max(m.Failed, s.Failed), max(m.Stuck, s.Stuck)
 			m.Executions = max(m.Executions, s.Executions)
-			m.Closed = max(m.Closed, s.Closed)
 			if len(s.Donors) > len(m.Donors) {
 				m.Donors = s.Donors
 			}
 		}
 	}
 	return &m
+}
+
+// closed is the act that more than half of n summaries say closed the job.
+func closed(sums []*scheduler.Summary, n int) jobs.Act {
+	votes := map[jobs.Act]int{}
+	for _, s := range sums {
+		if s != nil {
+			votes[s.Closed]++
+		}
+	}
+	for act, said := range votes {
+		if said >= scheduler.Majority(n) {
+			return act
+		}
+	}
+	return 0
 }
 
 func mergeUnit(sums []*scheduler.Summary, i int) [2]byte {

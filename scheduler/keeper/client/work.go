@@ -27,11 +27,10 @@ func (c *Client) Claim(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 	}
 	a := &Assignment{}
 	votes := map[jobs.Hold]int{}
+	asked := func(h jobs.Hold) bool { return slices.Contains(holds, h) }
 	var sums []*scheduler.Summary
 	for _, r := range replies {
-		for _, h := range r.answer.Granted {
-			votes[h]++
-		}
+		tally(votes, r.answer.Granted, asked)
 		for _, g := range c.open(r.answer.Grant, ref) {
 			if g.Kind == jobs.KindGrant {
 				a.Grants = append(a.Grants, g)
@@ -71,9 +70,7 @@ func (c *Client) Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 	}
 	votes := map[jobs.Hold]int{}
 	for _, r := range replies {
-		for _, h := range r.answer.Lost {
-			votes[h]++
-		}
+		tally(votes, r.answer.Lost, func(h jobs.Hold) bool { return slices.Contains(holds, h) })
 	}
 	for _, h := range holds {
 		if votes[h] >= scheduler.Majority(len(set)) {
@@ -86,6 +83,17 @@ func (c *Client) Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 // Release gives holds back. It is a courtesy: leases run out by themselves.
 func (c *Client) Release(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) {
 	_, _, _ = all[protocol.RenewAnswer](ctx, c, ref, protocol.Renew, &protocol.RenewRequest{Shard: ref, Holds: holds, Release: true}, askTimeout)
+}
+
+// tally counts one keeper's word on each thing that was asked: once, however often it says it.
+func tally[T comparable](votes map[T]int, said []T, asked func(T) bool) {
+	seen := make(map[T]bool, len(said))
+	for _, x := range said {
+		if !seen[x] && asked(x) {
+			seen[x] = true
+			votes[x]++
+		}
+	}
 }
 
 // Offered says who holds records that were offered.
@@ -132,12 +140,10 @@ func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 	ready, decided := map[jobs.Hold]int{}, map[uint16]int{}
 	out := &Sealed{Seals: map[uint16][]jobs.Digest{}}
 	for _, r := range replies {
-		for _, h := range r.answer.Ready {
-			ready[h]++
-		}
-		for _, n := range r.answer.Decided {
-			decided[n]++
-		}
+		tally(ready, r.answer.Ready, func(h jobs.Hold) bool { return slices.Contains(holds, h) })
+		tally(decided, r.answer.Decided, func(n uint16) bool {
+			return slices.Contains(units, n) || slices.ContainsFunc(holds, func(h jobs.Hold) bool { return h.Unit == n })
+		})
 		for _, s := range c.open(r.answer.Seals, ref) {
 			if b, ok := s.Body.(*jobs.Seal); ok && !slices.Contains(out.Seals[b.Unit], s.ID) {
 				out.Seals[b.Unit] = append(out.Seals[b.Unit], s.ID)
