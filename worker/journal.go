@@ -44,6 +44,7 @@ type result struct {
 	Payload  jobs.Blob
 	CPU      uint64
 	Lease    uint32        // seconds, of the job
+	Until    int64         // Unix seconds: the latest that the job can end, extensions included
 	Grants   []jobs.Digest // record ids; the grants lie beside, shared by many results
 	Seals    []jobs.Digest // read before revealing
 	Revealed bool

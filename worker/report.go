@@ -61,7 +61,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		r := &result{
 			Ref: t.ref, Hold: t.hold, Own: t.info.own, Tuples: o.tuples, GaveUp: o.gaveUp,
 			Inline: o.inline, Payload: o.payload, CPU: uint64(o.cpu / time.Millisecond),
-			Lease: t.info.job.Head.Policy.Lease,
+			Lease: t.info.job.Head.Policy.Lease, Until: t.info.job.Head.Created + int64(jobs.MaxLife/time.Second),
 			Nonce: w.cfg.Nonce(t.ref.Job, t.ref.Shard, t.hold.Unit),
 		}
 		if grants[t.ref] == nil {
@@ -173,6 +173,15 @@ func (st *settler) run(ctx context.Context) {
 	retry := retryAtFirst
 	again := time.Now().Add(offerAgain)
 	for ctx.Err() == nil {
+		if st.expired() {
+			if err := st.abandon(ctx); err != nil {
+				st.w.cfg.Logger.Warn("results of an expired job remain", "error", err)
+				return
+			}
+			if st.ended() {
+				return
+			}
+		}
 		if time.Now().After(again) {
 			st.mu.Lock()
 			st.fresh = nil
@@ -200,6 +209,16 @@ func (st *settler) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// expired reports whether the job of the shard has been over for so long that nobody asks.
+func (st *settler) expired() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, r := range st.results {
+		return time.Now().Unix() > r.Until
+	}
+	return false
 }
 
 // ended reports whether there is nothing left, and lets the settler go.
@@ -291,7 +310,22 @@ func (st *settler) offer(ctx context.Context, bodies []any, with []*jobs.Record)
 	if !o.Majority() {
 		return errNoMajority
 	}
+	if o.Summary != nil && o.Summary.Closed != 0 {
+		return st.abandon(ctx) // nobody wants the results any more
+	}
 	return nil
+}
+
+// abandon lets every result of the shard go.
+func (st *settler) abandon(ctx context.Context) error {
+	var units []uint16
+	st.mu.Lock()
+	for n := range st.results {
+		units = append(units, n)
+	}
+	st.fresh = nil
+	st.mu.Unlock()
+	return st.done(ctx, units)
 }
 
 // watch waits for what the shard's results wait for, and acts on it.

@@ -76,6 +76,10 @@ func (w *Worker) slot(ctx context.Context, n int) {
 		if t.ctx.Err() != nil {
 			continue
 		}
+		if !t.info.own && w.Mode() == Paused {
+			w.drop(t, true)
+			continue
+		}
 		if g := w.guest(n); g == nil || warm != t.ref.Job {
 			if err := w.warm(ctx, n, t); err != nil {
 				w.failed(t, err)
@@ -106,6 +110,9 @@ func (w *Worker) warm(ctx context.Context, n int, t *task) error {
 	if err != nil {
 		return err
 	}
+	w.mu.Lock()
+	w.ownGuest[n] = t.info.own
+	w.mu.Unlock()
 	w.setGuest(n, g)
 	if !t.info.own && w.Mode() == Paused {
 		return g.Pause()

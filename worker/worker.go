@@ -124,20 +124,21 @@ type Worker struct {
 	finished chan *outcome
 	wake     chan struct{} // the feeder should look again
 
-	mu      sync.Mutex
-	mode    Mode
-	tasks   map[taskKey]*task
-	infos   map[jobs.JobID]*jobInfo
-	settles map[protocol.ShardRef]*settler
-	guests  []Guest       // by slot; nil where none is up
-	limit   int           // slots in use; those above it rest
-	moved   chan struct{} // closed when limit changes
-	stats   Stats
-	served  map[jobs.NodeID]bool
-	perUnit time.Duration // moving average of a unit's time on a slot
-	idleWhy string
-	group   sync.WaitGroup
-	ctx     context.Context
+	mu       sync.Mutex
+	mode     Mode
+	tasks    map[taskKey]*task
+	infos    map[jobs.JobID]*jobInfo
+	settles  map[protocol.ShardRef]*settler
+	guests   []Guest       // by slot; nil where none is up
+	ownGuest []bool        // by slot: it runs this node's own job
+	limit    int           // slots in use; those above it rest
+	moved    chan struct{} // closed when limit changes
+	stats    Stats
+	served   map[jobs.NodeID]bool
+	perUnit  time.Duration // moving average of a unit's time on a slot
+	idleWhy  string
+	group    sync.WaitGroup
+	ctx      context.Context
 }
 
 // Stats are a worker's counts since it started.
@@ -164,7 +165,7 @@ func New(cfg Config) *Worker {
 		cfg: cfg, self: cfg.Signer.ID(),
 		ready: make(chan *task, 4*jobs.MaxGrantHolds), finished: make(chan *outcome, slots), wake: make(chan struct{}, 1),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
-		guests: make([]Guest, slots), limit: cfg.Slots, moved: make(chan struct{}), served: map[jobs.NodeID]bool{}, ctx: context.Background(),
+		guests: make([]Guest, slots), ownGuest: make([]bool, slots), limit: cfg.Slots, moved: make(chan struct{}), served: map[jobs.NodeID]bool{}, ctx: context.Background(),
 	}
 }
 
@@ -205,12 +206,14 @@ func (w *Worker) SetMode(m Mode) {
 	w.mu.Lock()
 	old := w.mode
 	w.mode = m
-	guests := append([]Guest(nil), w.guests...)
+	var guests []Guest // strangers': a pause is not for this node's own jobs
+	for i, g := range w.guests {
+		if g != nil && !w.ownGuest[i] {
+			guests = append(guests, g)
+		}
+	}
 	w.mu.Unlock()
 	for _, g := range guests {
-		if g == nil {
-			continue
-		}
 		var err error
 		switch {
 		case m == Paused:

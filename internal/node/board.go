@@ -112,8 +112,9 @@ func (b *boardDriver) take(p protocol.Post, now time.Time) bool {
 	if known && len(old.Control) >= len(p.Control) {
 		return false
 	}
-	if _, err := b.board.Add(job, own, now.Unix()); err != nil && len(p.Control) == 0 {
-		return false
+	if _, err := b.board.Add(job, own, now.Unix()); err != nil { // over, or no room: nothing is kept of it
+		delete(b.posts, job.ID)
+		return known
 	}
 	b.posts[job.ID] = p
 	return true
@@ -146,7 +147,11 @@ func (b *boardDriver) hear(ctx context.Context, p protocol.Post) bool {
 	}
 	job, err := jobs.OpenHead(p.Head, b.n.network)
 	if err == nil {
-		err = b.disk.Put(ctx, disk.Pair{Key: job.ID[:], Value: jobs.Encode(p)})
+		if _, live := b.get(job.ID); live {
+			err = b.disk.Put(ctx, disk.Pair{Key: job.ID[:], Value: jobs.Encode(p)})
+		} else {
+			err = b.disk.Delete(ctx, job.ID[:])
+		}
 	}
 	if err != nil {
 		b.n.log.Warn("a job on the board could not be stored", "error", err)

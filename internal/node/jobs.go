@@ -52,6 +52,9 @@ func (n *Node) follow(job *jobs.Job) *collecting {
 	ctx, cancel := context.WithCancel(n.ctx)
 	c := &collecting{Collector: col, cancel: cancel, used: time.Now()}
 	n.collect[job.ID] = c
+	if own && n.over(job) {
+		return c // what was collected is all there is
+	}
 	n.group.Go(func() {
 		if err := col.Run(ctx); err != nil || !own {
 			return
@@ -62,6 +65,15 @@ func (n *Node) follow(job *jobs.Job) *collecting {
 	})
 	return c
 }
+
+// over reports whether nothing more can come of a job of this home's.
+func (n *Node) over(job *jobs.Job) bool {
+	o, _, err := n.submitter.Own(job.ID)
+	return err == nil && (o.Closed != 0 || o.Ended != 0 || time.Now().Unix() > job.Head.Expires+int64(overFor/time.Second))
+}
+
+// overFor is how long after a job's end its keepers still have what was not collected.
+const overFor = 3 * 24 * time.Hour
 
 // idleCollectors lets collectors of others' jobs go that nobody has looked at for a while.
 func (n *Node) idleCollectors(now time.Time) {

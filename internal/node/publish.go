@@ -195,9 +195,12 @@ func (n *Node) publishLoop(ctx context.Context) error {
 			n.keepAlone(ctx)
 			continue
 		}
-		var todo []*jobs.Job
+		var todo, untold []*jobs.Job
 		err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
 			now := time.Now()
+			if o.Closed != 0 && !o.Told && o.Posted && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
+				untold = append(untold, j)
+			}
 			if !o.Local && o.Closed == 0 && o.Ended == 0 && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
 				todo = append(todo, j)
 			}
@@ -205,6 +208,10 @@ func (n *Node) publishLoop(ctx context.Context) error {
 		})
 		if err != nil {
 			return err
+		}
+		for _, j := range untold {
+			n.tellClosed(ctx, j)
+			due[j.ID] = time.Now().Add(replaceEvery)
 		}
 		for _, j := range todo {
 			held, err := n.publish(ctx, j)
@@ -276,6 +283,13 @@ func (n *Node) Cancel(ctx context.Context, ref string) error {
 	if err := n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Closed = jobs.ActCancel }); err != nil {
 		return err
 	}
+	n.tellClosed(ctx, job)
+	return nil
+}
+
+// tellClosed brings the word that a job is cancelled to its keepers and the board. Whom it did
+// not reach is told by the publisher, later.
+func (n *Node) tellClosed(ctx context.Context, job *jobs.Job) {
 	r, err := n.submitter.Control(ctx, job, &jobs.Control{Number: 1, Act: jobs.ActCancel})
 	if err != nil {
 		n.log.Info("some keepers have not heard of the cancelling yet", "job", job.ID.Short(), "error", err)
@@ -283,7 +297,12 @@ func (n *Node) Cancel(ctx context.Context, ref string) error {
 	if r != nil {
 		n.board.post(ctx, n.board.withControl(job, r))
 	}
-	return nil
+	if err == nil {
+		err = n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Told = true })
+	}
+	if err != nil {
+		n.log.Debug("a cancelled job is told of again", "job", job.ID.Short(), "error", err)
+	}
 }
 
 // onControl hears of a submitter's word on a job that is kept here.

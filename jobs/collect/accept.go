@@ -122,12 +122,13 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 	var numbers []uint16
 	for _, n := range todo {
 		c.fetchPayloads(ctx, ref, m, l, int(n), set)
-		u, uerr := assemble(l, int(n))
+		u, uerr := c.assemble(l, int(n))
 		if uerr != nil {
 			left = append(left, n)
 			err = errors.Join(err, uerr)
 			continue
 		}
+		c.keepNames(ctx, ref, &m.Units[n], set)
 		pairs = append(pairs, disk.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
 		units, numbers = append(units, u), append(numbers, n)
 	}
@@ -153,52 +154,91 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 	return left, err
 }
 
-// fetchPayloads gets the payloads of a unit's reveals that are blobs, until the unit is decided.
+// fetchPayloads gets what a unit's votes are opened with, until the unit is decided, and then the
+// bytes of one vote that has its answers. What nobody voted with is left alone: anyone can name a
+// payload.
 func (c *Collector) fetchPayloads(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, n int, set []jobs.NodeID) {
-	until := time.Unix(c.job.Head.Expires, 0).Add(90 * 24 * time.Hour)
-	for _, r := range l.Reveals(n) {
-		b := r.Body.(*jobs.Reveal)
-		if len(b.Inline) > 0 {
-			continue
+	for _, r := range l.Wanted() {
+		if int(r.Body.(*jobs.Reveal).Unit) == n && !l.Verdict(n).State.Decided() {
+			c.fetchPayload(ctx, ref, m, l, r, set)
 		}
-		holders := append([]jobs.NodeID{r.Author}, set...)
-		if err := c.cfg.Blobs.Fetch(ctx, Owner(ref.Job), b.Payload, holders, until); err != nil {
-			c.cfg.Logger.Debug("payload not to be had", "job", ref.Job.Short(), "peer", r.Author.Short(), "error", err)
-			continue
-		}
-		f, err := c.cfg.Blobs.Open(b.Payload.Digest)
-		if err != nil {
-			continue
-		}
-		h, err := jobs.VerifyPayload(f, int(m.Units[n].Count))
-		f.Close()
-		if err == nil {
-			_ = l.Attach(r, h.Tuples) // a vote that cannot be opened is no vote
-		}
-		if l.Verdict(n).State.Decided() && answers(l.Verdict(n), r) {
+	}
+	v := l.Verdict(n)
+	if !v.State.Decided() || c.haveAnswers(v) {
+		return
+	}
+	for i := range v.Votes {
+		if c.fetchPayload(ctx, ref, m, l, v.Votes[i].Reveal, set) && c.haveAnswers(v) {
 			return
 		}
 	}
 }
 
-// answers reports whether a reveal's vote has every answer of a verdict.
-func answers(v *scheduler.Verdict, r *jobs.Record) bool {
-	for _, vote := range v.Votes {
-		if vote.Reveal.ID == r.ID {
-			for i := range v.Inputs() {
-				if in := v.Input(i); in.State != scheduler.Stuck && vote.Tuples[i] != in.Tuple {
-					return false
-				}
-			}
+// haveAnswers reports whether the bytes of some vote with every answer are here.
+func (c *Collector) haveAnswers(v *scheduler.Verdict) bool {
+	for i := range v.Votes {
+		if c.has(v.Votes[i].Reveal) && answers(v, &v.Votes[i]) {
 			return true
 		}
 	}
 	return false
 }
 
+// has reports whether a reveal's payload is here.
+func (c *Collector) has(r *jobs.Record) bool {
+	b := r.Body.(*jobs.Reveal)
+	return len(b.Inline) > 0 || c.cfg.Blobs.Has(b.Payload.Digest)
+}
+
+// fetchPayload gets one payload, checks it, and makes its tuples known.
+func (c *Collector) fetchPayload(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, r *jobs.Record, set []jobs.NodeID) bool {
+	b := r.Body.(*jobs.Reveal)
+	if len(b.Inline) > 0 {
+		return true
+	}
+	holders := append([]jobs.NodeID{r.Author}, set...)
+	if err := c.cfg.Blobs.Fetch(ctx, Owner(ref.Job), b.Payload, holders, c.keepUntil()); err != nil {
+		c.cfg.Logger.Debug("payload not to be had", "job", ref.Job.Short(), "peer", r.Author.Short(), "error", err)
+		return false
+	}
+	f, err := c.cfg.Blobs.Open(b.Payload.Digest)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	h, err := jobs.VerifyPayload(f, int(m.Units[b.Unit].Count))
+	return err == nil && l.Attach(r, h.Tuples) == nil
+}
+
+// keepNames holds what the names of a unit's inputs are in as long as its answers. Without it
+// they are told without names.
+func (c *Collector) keepNames(ctx context.Context, ref protocol.ShardRef, u *jobs.UnitSpec, set []jobs.NodeID) {
+	if u.Source != jobs.FromBlob {
+		return
+	}
+	if err := c.cfg.Blobs.Fetch(ctx, Owner(ref.Job), u.Pack, set, c.keepUntil()); err != nil {
+		c.cfg.Logger.Debug("names of inputs not to be had", "job", ref.Job.Short(), "error", err)
+	}
+}
+
+// keepUntil is how long what was collected is held here.
+func (c *Collector) keepUntil() time.Time {
+	return time.Unix(c.job.Head.Expires, 0).Add(90 * 24 * time.Hour)
+}
+
+// answers reports whether a vote has every answer of a verdict.
+func answers(v *scheduler.Verdict, vote *scheduler.Vote) bool {
+	for i := range v.Inputs() {
+		if in := v.Input(i); in.State != scheduler.Stuck && vote.Tuples[i] != in.Tuple {
+			return false
+		}
+	}
+	return true
+}
+
 // assemble turns a decided unit into what is kept of it: for each input a vote that has its
 // answer, as few votes as that takes.
-func assemble(l *scheduler.Ledger, n int) (*unit, error) {
+func (c *Collector) assemble(l *scheduler.Ledger, n int) (*unit, error) {
 	v := l.Verdict(n)
 	if !v.State.Decided() {
 		return nil, fmt.Errorf("unit %d: its records prove nothing yet", n)
@@ -211,7 +251,7 @@ func assemble(l *scheduler.Ledger, n int) (*unit, error) {
 			continue
 		}
 		u.Fuel += v.Input(i).Tuple.Fuel
-		vote := voteFor(v, i, parts)
+		vote := c.voteFor(v, i, parts)
 		if vote == nil {
 			return nil, fmt.Errorf("unit %d: nobody has the bytes of input %d", n, i)
 		}
@@ -231,13 +271,14 @@ func assemble(l *scheduler.Ledger, n int) (*unit, error) {
 	return u, nil
 }
 
-// voteFor is a vote that has the answer of input i, one that is used already if there is one.
-func voteFor(v *scheduler.Verdict, i int, used map[jobs.NodeID]int) *scheduler.Vote {
+// voteFor is a vote that has the answer of input i and whose bytes are here, one that is used
+// already if there is one.
+func (c *Collector) voteFor(v *scheduler.Verdict, i int, used map[jobs.NodeID]int) *scheduler.Vote {
 	var found *scheduler.Vote
 	answer := v.Input(i).Tuple
 	for k := range v.Votes {
 		vote := &v.Votes[k]
-		if vote.Tuples[i] != answer {
+		if vote.Tuples[i] != answer || !c.has(vote.Reveal) {
 			continue
 		}
 		if _, ok := used[vote.Worker]; ok {

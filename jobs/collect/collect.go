@@ -28,6 +28,7 @@ type Keepers interface {
 
 // Blobs holds payloads and packs.
 type Blobs interface {
+	Has(jobs.Digest) bool
 	Open(jobs.Digest) (io.ReadCloser, error)
 	Fetch(ctx context.Context, owner string, b jobs.Blob, holders []jobs.NodeID, until time.Time) error
 }

@@ -26,8 +26,6 @@ type Progress struct {
 	Error      error // why the keepers could not be asked, if they could not
 }
 
-func expiry(j *jobs.Job) time.Time { return time.Unix(j.Head.Expires, 0).Add(3 * 24 * time.Hour) }
-
 // Progress reads how far the job is now.
 func (c *Collector) Progress(now time.Time) Progress {
 	c.mu.Lock()

@@ -3,9 +3,10 @@ package collect
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strconv"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -112,16 +113,12 @@ func (c *Collector) names(ctx context.Context, ref protocol.ShardRef, m *jobs.Ma
 	}
 	var pack []byte
 	if u.Source == jobs.FromBlob {
+		if !c.cfg.Blobs.Has(u.Pack.Digest) {
+			c.fetchNames(ctx, ref, u)
+		}
 		f, err := c.cfg.Blobs.Open(u.Pack.Digest)
-		if os.IsNotExist(err) {
-			var set []jobs.NodeID
-			if set, err = c.cfg.Keepers.Keepers(ctx, ref); err != nil {
-				return nil, err
-			}
-			if err = c.cfg.Blobs.Fetch(ctx, Owner(ref.Job), u.Pack, set, expiry(c.job)); err != nil {
-				return nil, fmt.Errorf("names of the inputs: %w", err)
-			}
-			f, err = c.cfg.Blobs.Open(u.Pack.Digest)
+		if errors.Is(err, fs.ErrNotExist) {
+			return func(int) (string, bool) { return "", false }, nil // answers without names are answers
 		}
 		if err != nil {
 			return nil, err
@@ -136,6 +133,13 @@ func (c *Collector) names(ctx context.Context, ref protocol.ShardRef, m *jobs.Ma
 		return nil, err
 	}
 	return func(i int) (string, bool) { return ins[i].Name, ins[i].Name != "" }, nil
+}
+
+// fetchNames asks the shard's keepers for the names of a unit's inputs.
+func (c *Collector) fetchNames(ctx context.Context, ref protocol.ShardRef, u *jobs.UnitSpec) {
+	if set, err := c.cfg.Keepers.Keepers(ctx, ref); err == nil {
+		c.keepNames(ctx, ref, u, set)
+	}
 }
 
 // partReader reads the outputs of one payload in input order.

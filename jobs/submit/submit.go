@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -52,10 +53,13 @@ type Config struct {
 }
 
 // Submitter makes and publishes this node's jobs.
-type Submitter struct{ cfg Config }
+type Submitter struct {
+	cfg Config
+	mu  sync.Mutex // of Update
+}
 
 // New makes a submitter.
-func New(cfg Config) *Submitter { return &Submitter{cfg} }
+func New(cfg Config) *Submitter { return &Submitter{cfg: cfg} }
 
 // Spec is a job as a person asks for it. The head's Network, Submitter, Nonce, Inputs, Units
 // and Root are filled in.
@@ -88,6 +92,7 @@ type Own struct {
 	Never   bool // not ever
 	Posted  bool // its shards were placed and its head given to the board
 	Closed  jobs.Act
+	Told    bool  // a majority of every shard's keepers has heard that it is closed
 	Ended   int64 // Unix seconds when it was seen final; 0 while it is open
 }
 
@@ -221,6 +226,8 @@ func (s *Submitter) All(f func(*Own, *jobs.Job) error) error {
 
 // Update changes what the home knows of one of its jobs.
 func (s *Submitter) Update(ctx context.Context, id jobs.JobID, change func(*Own)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	o, _, err := s.Own(id)
 	if err != nil {
 		return err

@@ -188,7 +188,7 @@ func (k *Keeper) find(ref protocol.ShardRef) (*shard, error) {
 	k.mu.Lock()
 	s := k.shards[ref]
 	k.mu.Unlock()
-	if s == nil {
+	if s == nil || s.leaving() {
 		return nil, protocol.Refuse(protocol.Unknown, "that shard is not kept here")
 	}
 	return s, k.load(s)
@@ -232,7 +232,7 @@ func (k *Keeper) load(s *shard) error {
 	if err != nil {
 		return err
 	}
-	s.ledger = ledger
+	s.ledger, s.payloads = ledger, true
 	s.settle()
 	return nil
 }

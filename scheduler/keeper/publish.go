@@ -51,6 +51,8 @@ func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 	full := len(k.shards) >= maxShards
 	k.mu.Unlock()
 	switch {
+	case old != nil && old.leaving():
+		return nil, protocol.Refuse(protocol.Busy, "the shard is just being let go")
 	case old != nil:
 		return old, k.load(old)
 	case full:
@@ -115,7 +117,9 @@ func (k *Keeper) fetchAll(ctx context.Context, s *shard, from jobs.NodeID) error
 	err := k.fetchBlobs(ctx, s, from)
 	if err == nil {
 		m := s.meta
+		s.mu.Lock()
 		m.Local, m.Complete = s.local, true
+		s.mu.Unlock()
 		err = k.cfg.Disk.Put(ctx, disk.Pair{Key: refKey(metaPrefix, s.ref), Value: jobs.Encode(m)})
 	}
 	s.mu.Lock()
@@ -271,8 +275,12 @@ func (k *Keeper) Share(ctx context.Context, ref protocol.ShardRef) error {
 
 var errNoBytes = errors.New("no holder has sound bytes")
 
-// payloadRetry is how long a payload that could not be had is left alone.
-const payloadRetry = 20 * time.Second
+// A payload that could not be had is left alone for payloadRetry; while some are missing, a shard
+// is looked at every payloadLook.
+const (
+	payloadRetry = 20 * time.Second
+	payloadLook  = time.Second
+)
 
 // fetchPayloads gets the payloads of reveals whose tuples are not known here, from their
 // authors or the other keepers, checks them, and takes them into custody.
@@ -300,9 +308,17 @@ func (k *Keeper) dueFetches(s *shard, now time.Time) []*jobs.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []*jobs.Record
+	if s.ledger == nil {
+		return nil
+	}
+	s.payloads, s.fetchAt = false, now.Add(payloadLook)
 	for _, r := range append(s.ledger.Wanted(), s.unheld()...) {
 		b := r.Body.(*jobs.Reveal)
-		if at, ok := s.fetching[b.Payload.Digest]; len(b.Inline) > 0 || ok && now.Sub(at) < payloadRetry || len(due) == maxDueFetches {
+		if len(b.Inline) > 0 {
+			continue
+		}
+		s.payloads = true
+		if at, ok := s.fetching[b.Payload.Digest]; ok && now.Sub(at) < payloadRetry || len(due) == maxDueFetches {
 			continue
 		}
 		s.fetching[b.Payload.Digest] = now

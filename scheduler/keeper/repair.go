@@ -53,6 +53,7 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 		repair := !s.busy && !s.local && !now.Before(s.repairAt)
 		sync := !s.busy && !s.local && !s.syncAt.IsZero() && !now.Before(s.syncAt)
 		s.busy = s.busy || repair || sync
+		payloads := s.ledger != nil && s.payloads && !now.Before(s.fetchAt)
 		idle := s.ledger != nil && !s.busy && now.Sub(s.touched) > unloadAfter && s.fetchless()
 		if idle && loaded > maxLoaded/2 {
 			s.ledger = nil
@@ -61,6 +62,9 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 		if over || now.Unix() > end+int64(keepAfterEnd/time.Second) {
 			k.forget(ctx, s, true)
 			continue
+		}
+		if payloads {
+			k.fetchPayloads(s)
 		}
 		if repair || sync {
 			k.start(func(ctx context.Context) { k.work(ctx, s, repair) })
@@ -205,36 +209,53 @@ func (k *Keeper) allEqual(ctx context.Context, s *shard, set []jobs.NodeID) bool
 	return true
 }
 
-// forget stops keeping a shard: its keepers are others now, or its job is over.
+// forget stops keeping a shard: its keepers are others now, or its job is over. What makes it
+// exist goes last, so that a crash on the way leaves a shard that is forgotten again.
 func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
 	s.mu.Lock()
 	s.gone = true
 	s.mu.Unlock()
 	s.writing.Lock()   // writes under way go first
 	s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
-	if ended {
-		stone := append([]byte{tombstonePrefix}, s.ref.Job[:]...)
-		if err := k.cfg.Disk.Put(ctx, disk.Pair{Key: stone}); err != nil {
-			return
-		}
-	}
-	if err := k.cfg.Disk.Delete(ctx, refKey(metaPrefix, s.ref)); err != nil {
+	if err := k.erase(ctx, s.ref, ended); err != nil {
+		k.cfg.Logger.Warn("a shard could not be let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
+		s.mu.Lock()
+		s.gone, s.ledger = false, nil // what is left of it is read again
+		s.mu.Unlock()
 		return
 	}
 	k.mu.Lock()
 	delete(k.shards, s.ref)
 	k.mu.Unlock()
-	if err := k.cfg.Disk.DeletePrefix(ctx, recordPrefix(s.ref)); err != nil {
-		k.cfg.Logger.Warn("records of a shard that was let go remain", "error", err)
-	}
-	if err := k.cfg.Blobs.Release(ctx, owner(s.ref)); err != nil {
-		k.cfg.Logger.Warn("blobs of a shard that was let go remain", "error", err)
-	}
 	s.mu.Lock()
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()
 	k.cfg.Logger.Debug("shard let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "ended", ended)
+}
+
+// erase removes all of a shard from disk.
+func (k *Keeper) erase(ctx context.Context, ref protocol.ShardRef, ended bool) error {
+	if ended {
+		stone := append([]byte{tombstonePrefix}, ref.Job[:]...)
+		if err := k.cfg.Disk.Put(ctx, disk.Pair{Key: stone}); err != nil {
+			return err
+		}
+	}
+	if err := k.cfg.Disk.DeletePrefix(ctx, recordPrefix(ref)); err != nil {
+		return err
+	}
+	if err := k.cfg.Blobs.Release(ctx, owner(ref)); err != nil {
+		return err
+	}
+	return k.cfg.Disk.Delete(ctx, refKey(metaPrefix, ref))
+}
+
+// leaving reports that a shard is being let go.
+func (s *shard) leaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone
 }
 
 // syncAll exchanges records with every other keeper of the shard.

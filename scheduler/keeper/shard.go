@@ -62,6 +62,8 @@ type shard struct {
 	closedAt time.Time // when this node first saw the job closed
 	busy     bool      // a repair or sync is under way
 	fetching map[jobs.Digest]time.Time
+	payloads bool      // some reveal's payload may have to be fetched
+	fetchAt  time.Time // when to look for those next
 
 	unsaved []*jobs.Record // in the ledger, not on disk: writing them failed
 	writing sync.RWMutex   // held for reading while fresh records go to disk
@@ -230,6 +232,9 @@ func (k *Keeper) after(s *shard, added []*jobs.Record) {
 		}
 	}
 	if payloads {
+		s.mu.Lock()
+		s.payloads = true
+		s.mu.Unlock()
 		k.fetchPayloads(s)
 	}
 }
