@@ -111,6 +111,9 @@ func (w *Worker) look(ctx context.Context) bool {
 		}
 		info := w.info(j)
 		if reason, aside := w.asideNow(info); aside {
+			if reason == "" {
+				continue // all its units are decided
+			}
 			why = fmt.Sprintf("job %s is set aside: %s", j.ID.Short(), reason)
 			continue
 		}
@@ -213,7 +216,7 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	if len(info.done) == int(shards) {
 		clear(info.done) // a decided unit can open again: look once more, later
 		w.mu.Lock()
-		info.until, info.why = time.Now().Add(time.Minute), "all its units are decided"
+		info.until, info.why = time.Now().Add(time.Minute), ""
 		w.mu.Unlock()
 	}
 	return false

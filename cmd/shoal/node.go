@@ -284,7 +284,7 @@ func (h homeOnly) Job(ctx context.Context, ref string) (*api.Job, error) {
 }
 
 func onlyGridKnows(ref string, err error) error {
-	if err != nil && api.AsError(err).Code == api.CodeNotFound {
+	if e := api.AsError(err); e != nil && e.Code == api.CodeNotFound && !strings.Contains(e.Message, "ambiguous") {
 		return &api.Error{Code: api.CodeNoNode, Message: fmt.Sprintf("no node is running, and this home does not know job %s", ref)}
 	}
 	return err

@@ -59,7 +59,7 @@ func (n *Node) follow(job *jobs.Job) *collecting {
 		if err := col.Run(ctx); err != nil || !own {
 			return
 		}
-		if err := n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Ended = time.Now().Unix() }); err != nil {
+		if err := n.submitter.Update(context.WithoutCancel(ctx), job.ID, func(o *submit.Own) { o.Ended = time.Now().Unix() }); err != nil {
 			n.log.Warn("the end of a job could not be noted", "job", job.ID.Short(), "error", err)
 		}
 	})
@@ -198,10 +198,7 @@ func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
 		return nil, err
 	}
 	c := n.follow(job)
-	n.mu.Lock()
-	running := n.running
-	n.mu.Unlock()
-	if running && !c.CaughtUp() { // a first reading is worth a moment
+	if n.isRunning() && !c.CaughtUp() { // a first reading is worth a moment
 		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		for !c.CaughtUp() && wait.Err() == nil {
@@ -212,6 +209,23 @@ func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
 		}
 	}
 	return n.reading(c), nil
+}
+
+func (n *Node) isRunning() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.running
+}
+
+// awaitRunning reports whether the node runs; one that is just being started is given a moment.
+func (n *Node) awaitRunning(ctx context.Context) bool {
+	for range 20 {
+		if n.isRunning() {
+			return true
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
+	return n.isRunning()
 }
 
 // Watch gives readings until the job is final.
@@ -289,6 +303,7 @@ func (n *Node) reading(c *collecting) *api.Job {
 	closed := p.Closed
 	if ownErr == nil {
 		r.Local = own.Never
+		r.Held, r.Keepers = int(own.Held), int(own.Wanted)
 		closed = own.Closed // nobody else can close this home's jobs
 	}
 	n.mu.Lock()
@@ -323,6 +338,9 @@ func stateOf(r *api.Job, closed jobs.Act, expired bool) (string, bool) {
 
 // waits says in words what an open job waits for, if anything stands in its way.
 func (n *Node) waits(job *jobs.Job, p *collect.Progress, r *api.Job) string {
+	if !n.isRunning() {
+		return "no node runs here: this is what its home knows; the grid may be further"
+	}
 	donors, _ := n.net.donors()
 	if n.donatingNow() && job.Head.Submitter != n.self {
 		donors++

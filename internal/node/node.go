@@ -299,7 +299,18 @@ func (n *Node) runNetwork(ctx context.Context) error {
 	close(n.isUp)
 	n.group.Go(func() { n.board.run(ctx, host) })
 	n.group.Go(func() { n.greetLoop(ctx, host) })
+	n.group.Go(func() { n.joinBy(ctx, host) })
 	return host.Run(ctx)
+}
+
+// joinBy dials the nodes that this one was told to join by, and says which cannot be reached: the
+// host goes on trying by itself.
+func (n *Node) joinBy(ctx context.Context, host *p2p.Host) {
+	for _, addr := range n.opts.Config.Bootstrap {
+		if err := host.Connect(ctx, addr); err != nil && ctx.Err() == nil {
+			n.log.Warn("cannot join by this address for now", "bootstrap", addr, "error", err)
+		}
+	}
 }
 
 // handle answers a peer.

@@ -68,7 +68,12 @@ func (n *Node) begin(ctx context.Context, job *jobs.Job, s *api.Submission) (*ap
 		}
 		n.board.add(job)
 		n.follow(job)
-		return n.describe(job, &submit.Held{}, false), nil
+		out := n.describe(job, &submit.Held{}, false)
+		out.Message = ""
+		if !s.Alone {
+			out.Message = "kept on this machine: it is worked on while a node that donates runs in this home"
+		}
+		return out, nil
 	}
 	return n.publishNow(ctx, job, false)
 }
@@ -127,7 +132,9 @@ func (n *Node) publish(ctx context.Context, job *jobs.Job) (*submit.Held, error)
 		return held, err
 	}
 	n.board.post(ctx, protocol.Post{Head: job.Bytes(), Receipts: jobs.Batches(receipts)})
-	err = n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Posted, o.Local = true, false })
+	err = n.submitter.Update(ctx, job.ID, func(o *submit.Own) {
+		o.Posted, o.Local, o.Held, o.Wanted = true, false, uint8(held.Keepers), uint8(held.Wanted)
+	})
 	if host, uerr := n.net.up(); uerr == nil {
 		if perr := host.PutHead(ctx, job.ID, job.Bytes()); perr != nil {
 			n.log.Debug("head not put into the DHT", "error", perr)

@@ -21,6 +21,12 @@ func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f 
 		return err
 	}
 	c := n.follow(job)
+	if !c.Complete() && !n.awaitRunning(ctx) {
+		return &api.Error{
+			Code: api.CodeNoNode, Message: "no node is running, and not every answer of job " + job.ID.Short() + " is collected in this home",
+			Hint: "start one with: shoal donate, or: shoal up; then ask again",
+		}
+	}
 	if !o.Follow && !c.Complete() {
 		n.catchUp(ctx, c)
 	}

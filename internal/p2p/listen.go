@@ -22,7 +22,7 @@ func listenAddrs(cfg Config) []string {
 	}
 	port := cfg.Port
 	if port != 0 && !portFree(port) {
-		cfg.Logger.Warn("port is in use, taking another", slog.Int("port", port))
+		cfg.Logger.Info("port is in use, taking another", slog.Int("port", port))
 		port = 0
 	}
 	var addrs []string

@@ -92,6 +92,8 @@ type Own struct {
 	Never   bool // not ever
 	Posted  bool // its shards were placed and its head given to the board
 	Closed  jobs.Act
+	Held    uint8 // keepers that held it when it was last placed, and how many should
+	Wanted  uint8
 	Told    bool  // a majority of every shard's keepers has heard that it is closed
 	Ended   int64 // Unix seconds when it was seen final; 0 while it is open
 }

@@ -91,7 +91,7 @@ func New(cfg Config) (*Keeper, error) {
 	err := cfg.Disk.Scan([]byte{metaPrefix}, func(key, value []byte) error {
 		s, err := openShard(cfg.Network, value)
 		if err != nil {
-			k.cfg.Logger.Warn("shard on disk is not readable, left alone", "error", err)
+			k.cfg.Logger.Debug("shard on disk is of another network or not readable, left alone", "error", err)
 			return nil
 		}
 		k.shards[s.ref] = s
