@@ -25,7 +25,8 @@ func TestAllowList(t *testing.T) {
 	if err := private.Connect(t.Context(), stranger.Addrs()[0]); err == nil {
 		t.Error("a private node went to a stranger")
 	}
-	if peers := private.Peers(); len(peers) != 1 || peers[0].ID != friend.Self() {
+	waitFor(t, "the private node to know its friend", func() bool { return len(private.Peers()) == 1 })
+	if peers := private.Peers(); peers[0].ID != friend.Self() {
 		t.Errorf("peers of the private node: %v", peers)
 	}
 }
@@ -47,9 +48,7 @@ func TestOtherIdentitiesAreRefused(t *testing.T) {
 	}
 	_ = other.Connect(t.Context(), *info)
 	waitFor(t, "the other kind to be refused", func() bool { return len(other.Network().Peers()) == 0 })
-	if len(h.host.Network().Peers()) != 0 {
-		t.Error("it is connected")
-	}
+	waitFor(t, "this side to have refused it, too", func() bool { return len(h.host.Network().Peers()) == 0 })
 }
 
 func TestBans(t *testing.T) {
