@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/store"
@@ -43,8 +44,12 @@ func (d table) DeletePrefix(ctx context.Context, prefix []byte) error {
 // blobs is the blob store together with the ways to fetch into it.
 type blobs struct {
 	*store.Blobs
-	net *overlay
+	net   *overlay
+	quota uint64
 }
+
+// keptPrefix begins the owners under which the keeper holds blobs.
+const keptPrefix = "keep/"
 
 func (b *blobs) Open(d jobs.Digest) (io.ReadCloser, error) { return b.Blobs.Open(d) }
 
@@ -55,7 +60,11 @@ func (b *blobs) Hold(ctx context.Context, owner string, blob jobs.Blob, until ti
 // Fetch gets a blob from its holders unless it is here, and holds it for owner.
 func (b *blobs) Fetch(ctx context.Context, owner string, blob jobs.Blob, holders []jobs.NodeID, until time.Time) error {
 	if !b.Has(blob.Digest) {
-		release, err := b.Reserve(owner, blob.Size)
+		var caps []store.Cap
+		if strings.HasPrefix(owner, keptPrefix) { // what is kept for strangers gets half of the room at most
+			caps = append(caps, store.Cap{Prefix: keptPrefix, Bytes: b.quota / 2})
+		}
+		release, err := b.Reserve(owner, blob.Size, caps...)
 		if err != nil {
 			return err
 		}

@@ -138,7 +138,7 @@ func (n *Node) table(name string) disk.Disk { return table{n.store.Table(name)} 
 func (n *Node) build() (err error) {
 	home := n.opts.Home
 	n.net = newOverlay(n.self)
-	n.blobs = &blobs{n.store.Blobs(), n.net}
+	n.blobs = &blobs{n.store.Blobs(), n.net, or(uint64(n.opts.Config.Quota), store.DefaultQuota)}
 	temp := filepath.Join(home, "tmp")
 	if err := clearTemp(temp); err != nil {
 		return err

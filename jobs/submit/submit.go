@@ -39,6 +39,7 @@ type Home interface {
 type Blobs interface {
 	Put(r io.Reader, max uint64) (jobs.Blob, error)
 	Hold(ctx context.Context, owner string, b jobs.Blob, until time.Time) error
+	Release(ctx context.Context, owner string) error
 }
 
 // Config says what a submitter is made of.
@@ -109,6 +110,9 @@ func shardKey(prefix byte, id jobs.JobID, shard uint32) []byte {
 // holdFor is how long a submitter keeps the inputs of its jobs after they expire.
 const holdFor = 3 * 24 * time.Hour
 
+// makingFor is how long what a submit has put is held if it is killed before it has made the job.
+const makingFor = 24 * time.Hour
+
 func owner(id jobs.JobID) string { return "own/" + id.String() }
 
 // Find gives the open or finished job of the same content, if there is one.
@@ -128,14 +132,23 @@ func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 		return nil, err
 	}
 	until := time.Unix(h.Expires, 0).Add(holdFor)
+	making := fmt.Sprintf("making/%x", h.Nonce) // holds what is put before the job has an id
+	defer func() {
+		if err := s.cfg.Blobs.Release(context.WithoutCancel(ctx), making); err != nil {
+			s.cfg.Logger.Debug("blobs of a job that was made are held twice", "error", err)
+		}
+	}()
 	var manifests [][]byte
 	var blobs []jobs.Blob
 	split := jobs.Splitter{
 		PerUnit: spec.PerUnit,
 		PutPack: func(pack []byte) (jobs.Blob, error) {
 			b, err := s.cfg.Blobs.Put(bytesReader(pack), jobs.MaxPack)
+			if err != nil {
+				return b, err
+			}
 			blobs = append(blobs, b)
-			return b, err
+			return b, s.cfg.Blobs.Hold(ctx, making, b, time.Now().Add(makingFor))
 		},
 		PutManifest: func(_ uint32, m []byte) error { manifests = append(manifests, m); return nil },
 	}

@@ -63,6 +63,7 @@ const (
 	tickEvery     = 500 * time.Millisecond
 	unloadAfter   = 2 * time.Minute // an idle ledger goes back to disk
 	keepAfterEnd  = 3 * 24 * time.Hour
+	incompleteFor = time.Hour // a shard whose blobs do not come is let go: nobody has a receipt
 	maxShards     = 1 << 16
 	maxLoaded     = 256
 	maxWait       = 30 * time.Second // longest wait of a watch or a summary

@@ -49,7 +49,7 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 				s.closedAt = now
 			}
 		}
-		over := !s.closedAt.IsZero() && now.Sub(s.closedAt) > keepAfterEnd
+		over := !s.complete && now.Sub(s.begunAt) > incompleteFor || !s.closedAt.IsZero() && now.Sub(s.closedAt) > keepAfterEnd
 		repair := !s.busy && !s.local && !now.Before(s.repairAt)
 		sync := !s.busy && !s.local && !s.syncAt.IsZero() && !now.Before(s.syncAt)
 		s.busy = s.busy || repair || sync
@@ -59,8 +59,8 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 			s.ledger = nil
 		}
 		s.mu.Unlock()
-		if over || now.Unix() > end+int64(keepAfterEnd/time.Second) {
-			k.forget(ctx, s, true)
+		if ended := now.Unix() > end+int64(keepAfterEnd/time.Second); over || ended {
+			k.forget(ctx, s, ended || !s.closedAt.IsZero())
 			continue
 		}
 		if payloads {

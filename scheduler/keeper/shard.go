@@ -59,6 +59,7 @@ type shard struct {
 	repairAt time.Time
 	repairs  int // in a row that did not come to their end
 	syncAt   time.Time
+	begunAt  time.Time // when it was first published here, in this run
 	closedAt time.Time // when this node first saw the job closed
 	busy     bool      // a repair or sync is under way
 	fetching map[jobs.Digest]time.Time
@@ -89,7 +90,7 @@ func newShard(network string, m meta) (*shard, error) {
 	}
 	return &shard{
 		ref: protocol.ShardRef{Job: job.ID, Shard: m.Shard}, job: job, manifest: manifest, meta: m,
-		local: m.Local, complete: m.Complete,
+		local: m.Local, complete: m.Complete, begunAt: time.Now(),
 		changed: make(chan struct{}), fetching: map[jobs.Digest]time.Time{},
 	}, nil
 }
