@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shoalgrid/shoal/internal/api"
-	"github.com/shoalgrid/shoal/wasm"
 )
 
 // When a donor works.
@@ -24,7 +21,6 @@ func (p *program) donateCommand() *cobra.Command {
 	var cores int
 	var memory, disk sizeValue
 	var when string
-	var weak bool
 	cmd := &cobra.Command{
 		Use:   "donate",
 		Short: "lend this machine's idle cores to the grid",
@@ -41,46 +37,13 @@ turns donating on there. Programs of others run locked in: no files, no network.
 	flags.Var(&memory, "memory", "memory for all of them together (half of the machine's)")
 	flags.Var(&disk, "disk", "disk for what is kept here (10GiB)")
 	flags.StringVar(&when, "when", whenAlways, "`WHEN`: idle or always")
-	flags.BoolVar(&weak, "allow-weak-sandbox", false, "donate also where a lock that should hold strangers' programs is missing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if when != whenAlways && when != whenIdle {
 			return usage("--when idle stops while the computer is in use", "--when %q: idle or always", when)
 		}
-		if err := p.locked(cmd.Context(), weak); err != nil {
-			return err
-		}
 		return p.donate(cmd.Context(), node, api.Donation{Cores: cores, Memory: uint64(memory), Disk: uint64(disk), When: when})
 	}
 	return cmd
-}
-
-// locked refuses to donate where strangers' programs could not be locked in, unless that is wanted.
-func (p *program) locked(ctx context.Context, weak bool) error {
-	home, err := p.home()
-	if err != nil {
-		return wrongCall(err)
-	}
-	sandbox, err := wasm.New(wasm.Options{CacheDir: filepath.Join(home, compiledDir), AllowWeak: true, Logger: p.log()})
-	if err != nil {
-		return err
-	}
-	locks, err := sandbox.Locks(ctx)
-	if err != nil {
-		return err
-	}
-	var missing []string
-	for _, l := range locks {
-		if l.Essential && l.Missing != "" {
-			missing = append(missing, l.Name)
-		}
-	}
-	if len(missing) == 0 || weak {
-		return nil
-	}
-	return &api.Error{
-		Code: api.CodeRefused, Message: "programs of strangers cannot be locked in on this machine: it lacks " + strings.Join(missing, ", "),
-		Hint: "use a newer kernel, or take the risk with --allow-weak-sandbox",
-	}
 }
 
 func (p *program) donate(ctx context.Context, flags *nodeFlags, d api.Donation) error {
