@@ -4,7 +4,8 @@
 //
 //	feed.go      board → job → shard → claim a batch → fetch          (one goroutine)
 //	task.go      run one unit, input by input                         (one goroutine a slot)
-//	report.go    journal, seal, wait for the round, reveal, see it done (one goroutine a shard)
-//	renew.go     renew what is held at a third of the lease
+//	report.go    journal what is finished                            (one goroutine)
+//	settle.go    seal, wait for the round, reveal, see it done        (one goroutine a shard)
+//	             (task.go also renews what is held, at a third of the lease)
 //	pick.go      which replicas to ask for: pure
 package worker

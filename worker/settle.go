@@ -1,0 +1,390 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// settler sees the results of one shard through: sealed, revealed, done.
+type settler struct {
+	w   *Worker
+	ref protocol.ShardRef
+
+	mu      sync.Mutex
+	results map[uint16]*result
+	grants  map[jobs.Digest]*jobs.Record
+	fresh   []*result // not sealed in this run yet
+	wake    chan struct{}
+	running bool
+}
+
+func (w *Worker) settler(ref protocol.ShardRef) *settler {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	st := w.settles[ref]
+	if st == nil {
+		st = &settler{w: w, ref: ref, results: map[uint16]*result{}, grants: map[jobs.Digest]*jobs.Record{}, wake: make(chan struct{}, 1)}
+		w.settles[ref] = st
+	}
+	return st
+}
+
+func (st *settler) has(unit uint16) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.results[unit] != nil
+}
+
+func (st *settler) waiting() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.results)
+}
+
+func (st *settler) add(rs []*result, grants map[jobs.Digest]*jobs.Record) {
+	st.mu.Lock()
+	maps.Copy(st.grants, grants)
+	for _, r := range rs {
+		r.since = time.Now()
+		st.results[r.Hold.Unit] = r
+	}
+	st.fresh = append(st.fresh, rs...)
+	start := !st.running
+	st.running = true
+	st.mu.Unlock()
+	if start {
+		st.w.start(st.run)
+		return
+	}
+	select {
+	case st.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run tells the keepers what is new, waits for rounds and decisions, and ends when every result
+// is done.
+func (st *settler) run(ctx context.Context) {
+	retry := retryAtFirst
+	again := time.Now().Add(offerAgain)
+	for ctx.Err() == nil {
+		if st.expired() {
+			if err := st.abandon(ctx); err != nil {
+				st.w.cfg.Logger.Warn("results of an expired job remain", "error", err)
+				return
+			}
+			if st.ended() {
+				return
+			}
+		}
+		if time.Now().After(again) {
+			st.mu.Lock()
+			st.fresh = nil
+			for _, r := range st.results {
+				st.fresh = append(st.fresh, r)
+			}
+			st.mu.Unlock()
+			again = time.Now().Add(offerAgain)
+			if err := st.claimAgain(ctx); err != nil {
+				st.w.cfg.Logger.Debug("unit not claimed again", "job", st.ref.Job.Short(), "shard", st.ref.Shard, "error", err)
+			}
+		}
+		err := st.tell(ctx)
+		if err == nil {
+			err = st.watch(ctx)
+		}
+		if err == nil {
+			retry = retryAtFirst
+		} else {
+			st.w.cfg.Logger.Debug("results not told yet", "job", st.ref.Job.Short(), "shard", st.ref.Shard, "error", err)
+			st.pause(ctx, retry)
+			retry = min(2*retry, retryAtMost)
+		}
+		if st.ended() {
+			return
+		}
+	}
+}
+
+// expired reports whether the job of the shard has been over for so long that nobody asks.
+func (st *settler) expired() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, r := range st.results {
+		return time.Now().Unix() > r.Until
+	}
+	return false
+}
+
+// ended reports whether there is nothing left, and lets the settler go.
+func (st *settler) ended() bool {
+	st.w.mu.Lock()
+	defer st.w.mu.Unlock()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.results) > 0 {
+		return false
+	}
+	st.running = false
+	delete(st.w.settles, st.ref)
+	return true
+}
+
+func (st *settler) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// tell seals what is new, or reveals it where it is this node's own job or was revealed before.
+func (st *settler) tell(ctx context.Context) error {
+	st.mu.Lock()
+	fresh := st.fresh
+	st.fresh = nil
+	st.mu.Unlock()
+	for len(fresh) > 0 {
+		n := min(len(fresh), batchFit(fresh))
+		if err := st.tellBatch(ctx, fresh[:n]); err != nil {
+			st.mu.Lock()
+			st.fresh = append(fresh, st.fresh...)
+			st.mu.Unlock()
+			return err
+		}
+		fresh = fresh[n:]
+	}
+	return nil
+}
+
+// batchFit is how many results' records go into one message.
+func batchFit(rs []*result) int {
+	size := 0
+	for i, r := range rs {
+		size += len(r.Inline) + 2048 // a seal, a reveal, their paths, a part of the grants
+		if size > jobs.MaxBatchBytes/2 || i == jobs.MaxBatch/2 {
+			return max(i, 1)
+		}
+	}
+	return len(rs)
+}
+
+func (st *settler) tellBatch(ctx context.Context, rs []*result) error {
+	var bodies []any
+	var carried []*jobs.Record
+	seen := map[jobs.Digest]bool{}
+	st.mu.Lock()
+	for _, r := range rs {
+		if !r.Own {
+			bodies = append(bodies, r.seal(st.w.self))
+		}
+		if r.Own || r.Revealed {
+			bodies = append(bodies, r.reveal())
+		}
+		for _, id := range r.Grants {
+			if g := st.grants[id]; g != nil && !seen[id] {
+				seen[id] = true
+				carried = append(carried, g)
+			}
+		}
+	}
+	st.mu.Unlock()
+	return st.offer(ctx, bodies, carried)
+}
+
+func (st *settler) offer(ctx context.Context, bodies []any, with []*jobs.Record) error {
+	rs, err := jobs.SignBatch(st.w.cfg.Signer, st.w.cfg.Network, st.ref.Job, st.ref.Shard, bodies...)
+	if err != nil {
+		return err
+	}
+	o, err := st.w.cfg.Keepers.Offer(ctx, st.ref, append(rs, with...))
+	if err != nil {
+		return err
+	}
+	if !o.Majority() {
+		return errNoMajority
+	}
+	if o.Summary != nil && o.Summary.Closed != 0 {
+		return st.abandon(ctx) // nobody wants the results any more
+	}
+	return nil
+}
+
+// abandon lets every result of the shard go.
+func (st *settler) abandon(ctx context.Context) error {
+	var units []uint16
+	st.mu.Lock()
+	for n := range st.results {
+		units = append(units, n)
+	}
+	st.fresh = nil
+	st.mu.Unlock()
+	return st.done(ctx, units)
+}
+
+// watch waits for what the shard's results wait for, and acts on it.
+func (st *settler) watch(ctx context.Context) error {
+	var holds []jobs.Hold
+	var units []uint16
+	st.mu.Lock()
+	for n, r := range st.results {
+		if r.Own || r.Revealed {
+			units = append(units, n)
+		} else {
+			holds = append(holds, r.Hold)
+		}
+	}
+	st.mu.Unlock()
+	slices.SortFunc(holds, jobs.CompareHolds)
+	slices.Sort(units)
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // new results are told at once
+		select {
+		case <-st.wake:
+			cancel()
+		case <-watching.Done():
+		}
+	}()
+	s, err := st.w.cfg.Keepers.Watch(watching, st.ref, holds[:min(len(holds), jobs.MaxGrantHolds)], units[:min(len(units), jobs.MaxGrantHolds)], watchFor)
+	if err != nil {
+		if watching.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if err := st.done(ctx, s.Decided); err != nil {
+		return err
+	}
+	return st.revealAll(ctx, s.Ready, s.Seals)
+}
+
+// revealAll reveals the results whose round's seals a majority has shown, naming those seals.
+func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[uint16][]jobs.Digest) error {
+	var rs []*result
+	var pairs []disk.Pair
+	st.mu.Lock()
+	for _, h := range ready {
+		if r := st.results[h.Unit]; r != nil && !r.Revealed && !r.Own {
+			r.Seals, r.Revealed = seals[h.Unit], true
+			r.Seals = r.Seals[:min(len(r.Seals), 4*jobs.MaxVotes)]
+			rs = append(rs, r)
+			pairs = append(pairs, r.pair())
+		}
+	}
+	st.mu.Unlock()
+	if len(rs) == 0 {
+		return nil
+	}
+	err := st.w.cfg.Disk.Put(ctx, pairs...)
+	st.mu.Lock()
+	if err != nil {
+		for _, r := range rs {
+			r.Seals, r.Revealed = nil, false
+		}
+		st.mu.Unlock()
+		return err
+	}
+	st.fresh = append(st.fresh, rs...) // what cannot be told now is told again, seal and all
+	st.mu.Unlock()
+	return st.tell(ctx)
+}
+
+// claimAgain claims units anew whose seals have stood for a lease without their round completing,
+// where the keepers show a free replica: then the grants that the seals lean on do not count, as
+// after a partition, and the result is sealed again under grants that do. It is the same result.
+func (st *settler) claimAgain(ctx context.Context) error {
+	var overdue []*result
+	st.mu.Lock()
+	for _, r := range st.results {
+		if !r.Own && !r.Revealed && time.Since(r.since) > time.Duration(r.Lease)*time.Second {
+			overdue = append(overdue, r)
+		}
+	}
+	st.mu.Unlock()
+	if len(overdue) == 0 {
+		return nil
+	}
+	sum, err := st.w.cfg.Keepers.Summary(ctx, st.ref)
+	if err != nil {
+		return err
+	}
+	for _, r := range overdue {
+		free := sum.Unit(int(r.Hold.Unit)).Free
+		if free == 0 {
+			continue
+		}
+		a, err := st.w.cfg.Keepers.Claim(ctx, st.ref, []jobs.Hold{{Unit: r.Hold.Unit, Replica: oneOf(free, rand.Uint64())}})
+		if err != nil {
+			return err
+		}
+		if len(a.Holds) == 1 {
+			if err := st.sealAgain(ctx, r, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sealAgain puts a result under other grants.
+func (st *settler) sealAgain(ctx context.Context, r *result, a *client.Assignment) error {
+	pairs := make([]disk.Pair, 0, len(a.Grants)+1)
+	st.mu.Lock()
+	r.Hold, r.Grants, r.since = a.Holds[0], nil, time.Now()
+	for _, g := range a.Grants {
+		r.Grants = append(r.Grants, g.ID)
+		st.grants[g.ID] = g
+		pairs = append(pairs, grantPair(st.ref, g))
+	}
+	pairs = append(pairs, r.pair())
+	st.fresh = append(st.fresh, r)
+	st.mu.Unlock()
+	return st.w.cfg.Disk.Put(ctx, pairs...)
+}
+
+// done forgets results whose units a majority shows done.
+func (st *settler) done(ctx context.Context, units []uint16) error {
+	if len(units) == 0 {
+		return nil
+	}
+	var keys [][]byte
+	st.mu.Lock()
+	var rs []*result
+	for _, n := range units {
+		if r := st.results[n]; r != nil {
+			rs = append(rs, r)
+			keys = append(keys, unitKey(resultPrefix, r.key()))
+		}
+	}
+	st.mu.Unlock()
+	if err := st.w.cfg.Disk.Delete(ctx, keys...); err != nil {
+		return err
+	}
+	for _, r := range rs {
+		if !r.Payload.Digest.IsZero() {
+			if err := st.w.cfg.Blobs.Release(ctx, resultOwner(r.key())); err != nil {
+				st.w.cfg.Logger.Debug("payload still held", "error", err)
+			}
+		}
+	}
+	st.mu.Lock()
+	for _, r := range rs {
+		delete(st.results, r.Hold.Unit)
+	}
+	st.mu.Unlock()
+	st.w.mu.Lock()
+	st.w.stats.Done += len(rs)
+	st.w.mu.Unlock()
+	return nil
+}
