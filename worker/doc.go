@@ -3,9 +3,8 @@
 // reveals it when its round's seals are in. Whatever it has sealed survives a restart.
 //
 //	feed.go      board → job → shard → claim a batch → fetch          (one goroutine)
-//	task.go      run one unit, input by input                         (one goroutine a slot)
-//	report.go    journal what is finished                            (one goroutine)
+//	task.go      run one unit, input by input; renew what is held     (one goroutine a slot)
+//	report.go    journal what is finished                             (one goroutine)
 //	settle.go    seal, wait for the round, reveal, see it done        (one goroutine a shard)
-//	             (task.go also renews what is held, at a third of the lease)
 //	pick.go      which replicas to ask for: pure
 package worker
