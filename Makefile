@@ -66,6 +66,9 @@ cross: ## build for every platform, and vet for every system, tests included
 lint: ## golangci-lint, as .golangci.yml says
 	go run $(GOLANGCI) run $(PKG)
 
+docs: ## docs/cli.md and docs/man, from the commands
+	go test ./cmd/shoal -run TestReferenceIsCurrent -update
+
 fmt: ## gofumpt and goimports
 	go run $(GOLANGCI) fmt
 
@@ -87,4 +90,4 @@ optional:
 	    command -v "$${need%%:*}" >/dev/null || echo "optional: $${need%%:*} is not installed ($${need#*:} left out)"; \
 	done
 
-.PHONY: build demo test check race fuzz bench sim test-arm64 cross lint fmt tidy clean help optional
+.PHONY: docs build demo test check race fuzz bench sim test-arm64 cross lint fmt tidy clean help optional

@@ -22,6 +22,7 @@ import (
 
 // jobFlags describe a job on the command line.
 type jobFlags struct {
+	set               *pflag.FlagSet
 	lines, span       string
 	data              []string
 	name              string
@@ -37,7 +38,7 @@ type jobFlags struct {
 }
 
 func addJobFlags(set *pflag.FlagSet) *jobFlags {
-	f := &jobFlags{memory: wasm.DefaultMemory, maxOutput: wasm.DefaultOutput}
+	f := &jobFlags{set: set, memory: wasm.DefaultMemory, maxOutput: wasm.DefaultOutput}
 	f.time.Duration, f.lease.Duration, f.expires.Duration = wasm.DefaultCPU, 2*time.Minute, 14*24*time.Hour
 	set.StringVar(&f.lines, "lines", "", "each line of `FILE` is an input; - is stdin")
 	set.StringVar(&f.span, "range", "", "each number from A to B is an input: `A..B`")
@@ -110,7 +111,7 @@ func (f *jobFlags) checkLimits() error {
 		return refused("--expires %s: at most %s", span(f.expires.Duration), span(jobs.MaxLife))
 	case f.lease.Duration < jobs.MinLease || f.lease.Duration > jobs.MaxLease:
 		return refused("--lease %s: from %s to %s", span(f.lease.Duration), span(jobs.MinLease), span(jobs.MaxLease))
-	case f.perUnit < 0 || f.perUnit > jobs.MaxUnitInputs:
+	case f.set.Changed("per-unit") && (f.perUnit < 1 || f.perUnit > jobs.MaxUnitInputs):
 		return usage(hint, "--per-unit %d: from 1 to %d", f.perUnit, jobs.MaxUnitInputs)
 	}
 	return nil
@@ -271,8 +272,15 @@ func (s *sizeValue) Set(text string) error {
 	return nil
 }
 
-func (s *sizeValue) String() string { return strings.ReplaceAll(size(uint64(*s)), " ", "") }
-func (s *sizeValue) Type() string   { return "SIZE" }
+// String writes a size as Set reads it; of none, nothing is shown as the default.
+func (s *sizeValue) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return strings.ReplaceAll(size(uint64(*s)), " ", "")
+}
+
+func (s *sizeValue) Type() string { return "SIZE" }
 
 // durationValue is a flag that takes durations, days included, above 0.
 type durationValue struct{ time.Duration }

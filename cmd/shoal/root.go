@@ -174,13 +174,36 @@ func (p *program) noCommand(cmd *cobra.Command, args []string) error {
 	return usage("shoal COMMAND --help says more about one", "no command given")
 }
 
-func unknownCommand(root *cobra.Command, name string) error {
-	root.SuggestionsMinimumDistance = 2
-	hint := "shoal --help lists the commands"
-	if near := root.SuggestionsFor(name); len(near) > 0 {
-		hint = "did you mean: shoal " + near[0]
+// unknownCommand is a word that parent has no command for.
+func unknownCommand(parent *cobra.Command, name string) error {
+	parent.SuggestionsMinimumDistance = 2
+	hint := parent.CommandPath() + " --help lists the commands"
+	if near := parent.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean: " + parent.CommandPath() + " " + near[0]
 	}
-	return usage(hint, "no command %q", name)
+	return usage(hint, "no command %q", strings.TrimPrefix(parent.CommandPath()+" "+name, "shoal "))
+}
+
+// group makes cmd one that only has commands of its own: without one of them, or with a word
+// that is none, it is a wrong call (cobra by itself shows the help and ends with 0).
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(cmd, args[0])
+		}
+		return usage(cmd.CommandPath()+" --help says more", "%s needs one of: %s", cmd.CommandPath(), strings.Join(names(commands), ", "))
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+func names(commands []*cobra.Command) []string {
+	var all []string
+	for _, c := range commands {
+		all = append(all, c.Name())
+	}
+	return all
 }
 
 // flagError turns what pflag says into a wrong call with a hint.

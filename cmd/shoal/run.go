@@ -47,6 +47,9 @@ func (p *program) runJob(ctx context.Context, job *jobFlags, node *nodeFlags, de
 	if lines != nil {
 		defer lines.Close()
 	}
+	if sub.DryRun {
+		return p.dryRun(ctx, sub, lines, node)
+	}
 	d, err := p.delivery(deliver)
 	if err != nil {
 		return err
@@ -71,9 +74,6 @@ func (p *program) runJob(ctx context.Context, job *jobFlags, node *nodeFlags, de
 		return err
 	case err != nil:
 		return err
-	case sub.DryRun:
-		p.ui.dryRun(done)
-		return nil
 	}
 	p.ui.attached(done)
 	if err := d.begin(done.Job); err != nil {

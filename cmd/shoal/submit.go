@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shoalgrid/shoal/internal/api"
 )
 
 func (p *program) submitCommand() *cobra.Command {
@@ -33,6 +35,9 @@ func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags,
 	if lines != nil {
 		defer lines.Close()
 	}
+	if sub.DryRun {
+		return p.dryRun(ctx, sub, lines, node)
+	}
 	o, err := p.nodeOptions(node.settings())
 	if err != nil {
 		return err
@@ -50,10 +55,30 @@ func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags,
 		return err
 	case err != nil:
 		return err
-	case sub.DryRun:
-		p.ui.dryRun(done)
-		return nil
 	}
 	p.ui.submitted(done)
 	return p.print(done, func(w io.Writer) { fmt.Fprintln(w, done.Job) })
+}
+
+// dryRun says what run or submit would submit; the document goes to stdout when asked for.
+func (p *program) dryRun(ctx context.Context, sub api.Submission, lines io.Reader, node *nodeFlags) (err error) {
+	o, err := p.nodeOptions(node.settings())
+	if err != nil {
+		return err
+	}
+	o.Passing = true
+	s, ctx, err := p.runningOrOwn(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	would, err := s.Submit(ctx, sub, lines)
+	if err != nil {
+		return err
+	}
+	p.ui.dryRun(would)
+	if p.output == formatTable {
+		return nil
+	}
+	return p.print(would, nil)
 }

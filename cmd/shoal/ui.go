@@ -205,7 +205,7 @@ func someFailed(failed int64, id string) *api.Error {
 
 // stillOpen ends a delivery of a job that is not done.
 func stillOpen(j *api.Job) *api.Error {
-	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("%d of %s are still open", j.Inputs.Total-j.Inputs.Done, count(j.Inputs.Total, "input")),
+	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("still open: %d of %s", j.Inputs.Total-j.Inputs.Done, count(j.Inputs.Total, "input")),
 		Hint: "shoal watch " + short(j.Job) + " shows how far it is; then ask again"}
 }
 

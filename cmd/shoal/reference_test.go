@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// The reference of the commands, docs/cli.md, and the man pages, docs/man, are made from the
+// commands themselves: make docs writes them anew, and this test says when that was forgotten.
+const docsDir = "../../docs"
+
+func TestReferenceIsCurrent(t *testing.T) {
+	root := newProgram(strings.NewReader(""), io.Discard, io.Discard, nil).root()
+	pages := map[string]string{"cli.md": reference(t, root)}
+	for _, cmd := range documented(root) {
+		pages[manName(cmd)] = manPage(t, cmd)
+	}
+	if *update {
+		if err := os.RemoveAll(filepath.Join(docsDir, "man")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, page := range pages {
+		path := filepath.Join(docsDir, name)
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, page)
+		}
+		if diff := cmp.Diff(read(t, path), page); diff != "" {
+			t.Errorf("%s is not what the commands say; make docs writes it anew (-is +should):\n%s", path, diff)
+		}
+	}
+	there, err := filepath.Glob(filepath.Join(docsDir, "man", "*.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range there {
+		if name, _ := filepath.Rel(docsDir, path); pages[filepath.ToSlash(name)] == "" {
+			t.Errorf("%s is of no command; make docs takes it away", path)
+		}
+	}
+}
+
+// TestHelpShowsExamplesFirst holds every command to: what it is for, then how it is used.
+func TestHelpShowsExamplesFirst(t *testing.T) {
+	root := newProgram(strings.NewReader(""), io.Discard, io.Discard, nil).root()
+	for _, cmd := range documented(root) {
+		if cmd.Name() == "exit-codes" || cmd.HasAvailableSubCommands() && cmd != root {
+			continue
+		}
+		if cmd.Example == "" {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			if !strings.HasPrefix(line, "  ") {
+				t.Errorf("%s: the example %q is not indented by two", cmd.CommandPath(), line)
+			}
+		}
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") && cmd != root {
+			t.Errorf("%s: its short text is %q", cmd.CommandPath(), cmd.Short)
+		}
+	}
+}
+
+// documented is every command that people see, parents before children, by name.
+func documented(cmd *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{cmd}
+	for _, c := range cmd.Commands() {
+		if c.Name() == "help" || !c.IsAvailableCommand() && !c.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		all = append(all, documented(c)...)
+	}
+	return all
+}
+
+func reference(t *testing.T, root *cobra.Command) string {
+	t.Helper()
+	var text bytes.Buffer
+	text.WriteString("<!-- made by: make docs -->\n\n# The commands of shoal\n\n")
+	for _, cmd := range documented(root) {
+		cmd.DisableAutoGenTag = true
+		var page bytes.Buffer
+		if err := doc.GenMarkdownCustom(cmd, &page, func(name string) string {
+			return "#" + strings.ReplaceAll(strings.TrimSuffix(name, ".md"), "_", "-")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		text.Write(page.Bytes())
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+func manName(cmd *cobra.Command) string {
+	return "man/" + strings.Join(slices.Collect(strings.FieldsSeq(cmd.CommandPath())), "-") + ".1"
+}
+
+func manPage(t *testing.T, cmd *cobra.Command) string {
+	t.Helper()
+	cmd.DisableAutoGenTag = true
+	day := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	var page bytes.Buffer
+	if err := doc.GenMan(cmd, &doc.GenManHeader{Section: "1", Source: "shoal", Manual: "shoal", Date: &day}, &page); err != nil {
+		t.Fatal(err)
+	}
+	return page.String()
+}
