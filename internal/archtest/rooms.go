@@ -31,6 +31,7 @@ func rooms() []room {
 		{path: "jobs/submit", may: doing(), why: doer},
 		{path: "jobs/collect", may: doing(), why: doer},
 		{path: "worker", may: doing(), why: doer},
+		{path: "worker/wishes", pure: true, why: core},
 
 		{path: "wasm/...", may: []string{"jobs", "golang.org/x/sys"}, why: sandbox},
 
