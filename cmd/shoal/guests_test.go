@@ -7,6 +7,7 @@ func guests() map[string][]byte {
 	const wasi = "wasi_snapshot_preview1"
 	return map[string][]byte{
 		"echo.wasm":    module("_start", [][2]string{{wasi, "fd_read"}, {wasi, "fd_write"}}, echoCode()),
+		"chatty.wasm":  module("_start", [][2]string{{wasi, "fd_write"}}, chattyCode()),
 		"nothing.wasm": module("_start", nil, nil),
 		"forever.wasm": module("_start", nil, []byte{0x03, 0x40, 0x0c, 0, 0x0b}),
 		"magic.wasm":   module("_start", [][2]string{{"env", "magic"}}, nil),
@@ -38,6 +39,16 @@ func echoCode() []byte {
 		{0x00, 0x0b}, //   unreachable
 		{0x41, 1, 0x41, 0, 0x41, 1, 0x41, 0x0c, 0x10, 1, 0x1a}, // fd_write(1, iovec, 1, …)
 		{0x0c, 0, 0x0b, 0x0b}, // continue
+	}, nil)
+}
+
+// chattyCode writes "hi" to stderr and ends well.
+func chattyCode() []byte {
+	return bytes.Join([][]byte{
+		{0x41, 16, 0x41, 0xe8, 0xd2, 0x29, 0x36, 2, 0},      // "hi\n" at 16
+		{0x41, 0, 0x41, 16, 0x36, 2, 0},                     // iovec.buf
+		{0x41, 4, 0x41, 3, 0x36, 2, 0},                      // iovec.len
+		{0x41, 2, 0x41, 0, 0x41, 1, 0x41, 8, 0x10, 0, 0x1a}, // fd_write(2, iovec, 1, …)
 	}, nil)
 }
 

@@ -97,7 +97,7 @@ func (p *program) root() *cobra.Command {
 		group    string
 		commands []*cobra.Command
 	}{
-		{groupSubmit, []*cobra.Command{p.runCommand(), p.submitCommand(), p.watchCommand(), p.resultsCommand(), p.waitCommand(), p.cancelCommand()}},
+		{groupSubmit, []*cobra.Command{p.runCommand(), p.submitCommand(), p.watchCommand(), p.resultsCommand(), p.logsCommand(), p.waitCommand(), p.cancelCommand()}},
 		{groupGive, []*cobra.Command{p.donateCommand(), p.upCommand(), p.pauseCommand(), p.resumeCommand(), p.finishCommand()}},
 		{groupLook, []*cobra.Command{p.statusCommand(), p.peersCommand(), p.idCommand(), p.checkCommand()}},
 		{groupMore, []*cobra.Command{p.demoCommand(), p.versionCommand(), p.completionCommand()}},
@@ -299,6 +299,13 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 			return usage(see, "%s: one argument too many: %q", cmd.CommandPath(), args[len(names)])
 		}
 		return nil
+	}
+}
+
+// someArgs takes one argument or more.
+func someArgs(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		return exactArgs(append([]string{name}, args...)[:max(len(args), 1)]...)(cmd, args)
 	}
 }
 

@@ -62,11 +62,16 @@ func checkRef(ref string) error {
 	return nil
 }
 
-// completeJob offers the ids of the jobs that the running node knows, to a shell.
-func (p *program) completeJob(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeJob offers the ids of the jobs that the running node knows, to a shell, for one argument.
+func (p *program) completeJob(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	return p.completeJobs(cmd, args, begun)
+}
+
+// completeJobs offers them for each argument.
+func (p *program) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	s, err := p.running()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -80,6 +85,25 @@ func (p *program) completeJob(cmd *cobra.Command, args []string, _ string) ([]st
 	var offers []string
 	for i := range jobs {
 		offers = append(offers, cobra.CompletionWithDesc(short(jobs[i].Job), oneLine(jobs[i].Name)+", "+jobs[i].State+", "+ago(jobs[i].Created)))
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completePeer offers the peers that the running node is connected with.
+func (p *program) completePeer(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	s, err := p.running()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), askTime)
+	defer cancel()
+	peers, err := s.Peers(ctx)
+	if err != nil { // no node: nothing to offer
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var offers []string
+	for _, peer := range peers {
+		offers = append(offers, cobra.CompletionWithDesc(peer.Peer, where([]string{peer.Addr})))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }

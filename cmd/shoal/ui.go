@@ -167,6 +167,15 @@ func (u *ui) failedInput(r api.Result) {
 // maxStderrLines is how much of a failed input's stderr is shown.
 const maxStderrLines = 5
 
+// noLogs says that there is nothing to show, so that silence is no riddle.
+func (u *ui) noLogs(j *api.Job, input int64) {
+	if input > 0 {
+		u.say("input %d wrote nothing to stderr", input)
+		return
+	}
+	u.say("no input wrote to stderr, of %s that have an answer", count(j.Inputs.Done, "input"))
+}
+
 func inputName(r api.Result) string {
 	if r.Name != "" {
 		return r.Name
@@ -238,8 +247,11 @@ func (u *ui) interruptedSubmit() {
 }
 
 // timedOut is why a wait ended before its job.
-func timedOut(ref string, limit time.Duration) *api.Error {
-	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("job %s goes on after %s", short(ref), span(limit)), Hint: "shoal watch " + short(ref) + " shows how far it is"}
+func timedOut(refs []string, limit time.Duration) *api.Error {
+	if len(refs) > 1 {
+		return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("jobs go on after %s", span(limit)), Hint: "shoal status shows how far they are"}
+	}
+	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("job %s goes on after %s", short(refs[0]), span(limit)), Hint: "shoal watch " + short(refs[0]) + " shows how far it is"}
 }
 
 // cancelled confirms a cancel.

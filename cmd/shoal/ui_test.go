@@ -120,7 +120,7 @@ func TestWords(t *testing.T) {
 		u.failure(ending(&api.Job{Job: id, State: api.JobExpired}))
 		u.failure(ending(&api.Job{Job: id, State: api.JobFailed, Units: api.Units{Stuck: 1, Disputed: 2}}))
 		u.failure(stillOpen(openJob()))
-		u.failure(timedOut(id, time.Hour))
+		u.failure(timedOut([]string{id}, time.Hour))
 	})
 	golden(t, "words.txt", text)
 }

@@ -62,6 +62,8 @@ type Node interface {
 
 // ResultsOptions say which results to wait for.
 type ResultsOptions struct {
-	Follow bool // wait for those that are still open, in input order
-	Keep   bool // hold a copy here beyond the closing of the job
+	Follow bool  // wait for those that are still open, in input order
+	Keep   bool  // hold a copy here beyond the closing of the job
+	Logs   bool  // also the standard error of inputs that did not fail; not with Follow
+	Input  int64 // only this one, from 1; 0: all. Not with Follow
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -122,6 +123,12 @@ func (c *Client) Results(ctx context.Context, ref string, o ResultsOptions, f fu
 	}
 	if o.Keep {
 		query.Set("keep", "1")
+	}
+	if o.Logs {
+		query.Set("logs", "1")
+	}
+	if o.Input > 0 {
+		query.Set("input", strconv.FormatInt(o.Input, 10))
 	}
 	answer, err := c.do(ctx, http.MethodGet, jobPath(ref, "/results?"+query.Encode()), nil)
 	if err != nil {

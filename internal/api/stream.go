@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -114,7 +115,14 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) results(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	o := ResultsOptions{Follow: query.Has("follow"), Keep: query.Has("keep")}
+	o := ResultsOptions{Follow: query.Has("follow"), Keep: query.Has("keep"), Logs: query.Has("logs")}
+	if query.Has("input") {
+		n, err := strconv.ParseInt(query.Get("input"), 10, 64)
+		if err != nil || n < 1 {
+			return &Error{Code: CodeUsage, Message: "input: not a whole number from 1"}
+		}
+		o.Input = n
+	}
 	var out *streamer
 	return s.node.Results(r.Context(), r.PathValue("job"), o, func(res Result, output io.Reader) (err error) {
 		if out == nil {

@@ -44,11 +44,31 @@ func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f 
 		if a.Open {
 			return nil
 		}
-		return f(resultOf(job, a), out)
+		return f(resultOf(job, a, o.Logs), out)
+	}
+	if o.Input > 0 {
+		return n.oneResult(ctx, c, uint64(o.Input)-1, each)
 	}
 	err = c.Each(following, o.Follow, each)
 	if o.Follow && ctx.Err() == nil && following.Err() != nil && errors.Is(err, context.Canceled) {
 		return c.Each(ctx, false, each) // it ended short: give what there is
+	}
+	return err
+}
+
+// oneResult gives the answer of one input, which there must be.
+func (n *Node) oneResult(ctx context.Context, c *collecting, number uint64, f func(collect.Answer, io.Reader) error) error {
+	open := false
+	err := c.One(ctx, number, func(a collect.Answer, out io.Reader) error {
+		open = a.Open
+		return f(a, out)
+	})
+	ref := c.Job().ID.Short()
+	switch {
+	case errors.Is(err, collect.ErrNoInput):
+		return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("job %s has no input %d", ref, number+1), Hint: "inputs are counted from 1: shoal status " + ref + " says how many there are"}
+	case err == nil && open:
+		return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("input %d of job %s has no answer yet", number+1, ref), Hint: "shoal explain " + ref + " says what it waits for"}
 	}
 	return err
 }
@@ -91,9 +111,11 @@ func (n *Node) catchUp(ctx context.Context, c *collecting) {
 	}
 }
 
-func resultOf(job *jobs.Job, a collect.Answer) api.Result {
+// resultOf is an answer in the words of the API; logs asks for the standard error of one that
+// did not fail as well.
+func resultOf(job *jobs.Job, a collect.Answer, logs bool) api.Result {
 	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.IsPath, Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size)}
-	if a.Tuple.Outcome == jobs.OK {
+	if a.Tuple.Outcome == jobs.OK && !logs {
 		return r
 	}
 	r.Stderr = string(bytes.ToValidUTF8(a.Stderr, []byte("?")))
@@ -101,6 +123,7 @@ func resultOf(job *jobs.Job, a collect.Answer) api.Result {
 		r.ToldBy = a.ToldBy.String()
 	}
 	switch a.Tuple.Outcome {
+	case jobs.OK:
 	case jobs.GaveUp:
 		r.Outcome, r.Reason = api.OutcomeStuck, "given up: it takes more time or memory than donors have for it"
 	case jobs.Exit:

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+func (p *program) logsCommand() *cobra.Command {
+	var input int64
+	cmd := &cobra.Command{
+		Use:   "logs JOB",
+		Short: "show what the program wrote to stderr, of any input that has an answer",
+		Long: `Of each input the last 4 KiB are kept, as told by one of the donors that ran it: stderr is
+not compared between donors.`,
+		Example: `  shoal logs b5f3k2qa                             every input that wrote something
+  shoal logs b5f3k2qa --input 17                  the 17th, as it is`,
+		Args:              exactArgs("JOB"),
+		ValidArgsFunction: p.completeJob,
+	}
+	cmd.Flags().Int64Var(&input, "input", 0, "only the input with this place, `N`, from 1")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("input") && input < 1 {
+			return usage("inputs are counted from 1", "--input %d: no such place", input)
+		}
+		return p.logs(cmd.Context(), args[0], input)
+	}
+	return cmd
+}
+
+func (p *program) logs(ctx context.Context, ref string, input int64) (err error) {
+	if err := checkRef(ref); err != nil {
+		return err
+	}
+	s, err := p.runningOrHome(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	j, err := s.Job(ctx, ref)
+	if err != nil {
+		return err
+	}
+	wrote := false
+	err = s.Results(ctx, j.Job, api.ResultsOptions{Logs: true, Input: input}, func(r api.Result, _ io.Reader) error {
+		if r.Stderr == "" && r.Reason == "" {
+			return nil
+		}
+		wrote = true
+		if p.output != formatTable {
+			return p.print(logRow{r.N, r.Name, r.Outcome, r.Stderr, r.Reason, r.ToldBy}, nil)
+		}
+		return p.print(nil, func(w io.Writer) { logText(w, r, input > 0) })
+	})
+	if err == nil && !wrote {
+		p.ui.noLogs(j, input)
+	}
+	return err
+}
+
+// logRow is what scripts read of one input's stderr.
+type logRow struct {
+	N       int64  `json:"n"`
+	Name    string `json:"name,omitempty"`
+	Outcome string `json:"outcome"`
+	Stderr  string `json:"stderr"`
+	Reason  string `json:"reason,omitempty"`
+	ToldBy  string `json:"told_by,omitempty"`
+}
+
+// logText writes one input's stderr: alone as it is, among others each line under its input.
+func logText(w io.Writer, r api.Result, alone bool) {
+	before := ""
+	if !alone {
+		before = oneLine(inputName(r)) + ": "
+	}
+	text := printable(r.Stderr)
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	if r.Outcome != api.OutcomeOK {
+		text += "(" + failureWords(r) + ")\n"
+	}
+	for line := range strings.Lines(text) {
+		io.WriteString(w, before+line) // into memory
+	}
+}
