@@ -6,41 +6,6 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
-// placed takes the keepers of a submitter's placement into custody.
-func (l *Ledger) placed(p *jobs.Placement) {
-	if len(p.Keepers) == 1 {
-		l.alone[p.Keepers[0]] = true
-	}
-	for _, k := range p.Keepers {
-		l.admit(k)
-	}
-	l.stale()
-}
-
-// handedOver notes to whom a node handed the shard over. Whether that counts depends on the
-// node, and may show later: custody is the closure of the submitter's placements under
-// hand-overs by their members, a function of the set of records.
-func (l *Ledger) handedOver(by jobs.NodeID, h *jobs.Handover) {
-	l.handed[by] = append(l.handed[by], h.Set...)
-	if l.custody[by] {
-		for _, k := range h.Set {
-			l.admit(k)
-		}
-		l.stale()
-	}
-}
-
-// admit takes a node into custody, and with it everyone it handed the shard over to.
-func (l *Ledger) admit(n jobs.NodeID) {
-	if l.custody[n] {
-		return
-	}
-	l.custody[n] = true
-	for _, next := range l.handed[n] {
-		l.admit(next)
-	}
-}
-
 // stale marks every verdict: with other custodians other grants count.
 func (l *Ledger) stale() {
 	for i := range l.units {
@@ -49,34 +14,33 @@ func (l *Ledger) stale() {
 }
 
 // granted reports whether the worker of a seal was assigned what it sealed: more than half of a
-// confirmed keeper set consented. The set must be one that a custodian named, itself in it: any
-// other could be made of the worker's own keys.
+// recognised set of keepers consented. Any other set could be made of the worker's own keys.
 func (l *Ledger) granted(worker jobs.NodeID, s *jobs.Seal) bool {
-	grants := slices.DeleteFunc(l.Grants(s.Grants), func(r *jobs.Record) bool {
-		g := r.Body.(*jobs.Grant)
-		return g.Worker != worker || !HoldsReplica(g.Holds, s.Unit, s.Replica)
-	})
-	return slices.ContainsFunc(grants, func(r *jobs.Record) bool {
-		return l.custody[r.Author] && l.consents(r.Body.(*jobs.Grant).Set, grants)
-	})
-}
-
-// consents reports whether a majority of the set is among the grants' authors.
-func (l *Ledger) consents(set []jobs.NodeID, grants []*jobs.Record) bool {
-	if len(set) == 1 {
-		return l.Alone(set[0])
-	}
-	return majorityOf(set, grants)
-}
-
-func majorityOf(set []jobs.NodeID, grants []*jobs.Record) bool {
-	n := 0
-	for i, r := range grants {
-		if slices.Contains(set, r.Author) && !slices.ContainsFunc(grants[:i], by(r.Author)) {
-			n++
+	among := make(map[jobs.NodeID]bool, len(s.Grants))
+	for _, r := range l.Grants(s.Grants) {
+		if g := r.Body.(*jobs.Grant); g.Worker == worker && HoldsReplica(g.Holds, s.Unit, s.Replica) {
+			among[r.Author] = true
 		}
 	}
-	return n >= Majority(len(set))
+	return l.custody.majority(among)
+}
+
+// Network is the network in which the keepers saw the worker of a seal when they assigned it:
+// what most of the grants that it leans on say, empty for a private address.
+func (l *Ledger) Network(seal *jobs.Record) string {
+	said := map[string]int{}
+	best := ""
+	for _, r := range l.Grants(seal.Body.(*jobs.Seal).Grants) {
+		g := r.Body.(*jobs.Grant)
+		if g.Worker != seal.Author || !l.custody.members[r.Author] {
+			continue
+		}
+		said[g.Network]++
+		if n := said[g.Network]; n > said[best] || n == said[best] && g.Network > best {
+			best = g.Network
+		}
+	}
+	return best
 }
 
 // Assigned reports what a worker can check of its grants: that more than half of a keeper set
@@ -86,12 +50,16 @@ func Assigned(grants []*jobs.Record, h jobs.Hold) bool {
 	agree := slices.DeleteFunc(slices.Clone(grants), func(r *jobs.Record) bool {
 		return !HoldsReplica(r.Body.(*jobs.Grant).Holds, h.Unit, h.Replica)
 	})
-	return slices.ContainsFunc(agree, func(r *jobs.Record) bool { return majorityOf(r.Body.(*jobs.Grant).Set, agree) })
+	among := make(map[jobs.NodeID]bool, len(agree))
+	for _, r := range agree {
+		among[r.Author] = true
+	}
+	return slices.ContainsFunc(agree, func(r *jobs.Record) bool { return majorityIn(r.Body.(*jobs.Grant).Set, among) })
 }
 
 // Alone reports whether the submitter itself placed the shard on this keeper alone. Only then is
 // its word enough; anywhere else a set of one is a node that has not found the others yet.
-func (l *Ledger) Alone(keeper jobs.NodeID) bool { return l.alone[keeper] }
+func (l *Ledger) Alone(keeper jobs.NodeID) bool { return l.Recognised([]jobs.NodeID{keeper}) }
 
 func by(author jobs.NodeID) func(*jobs.Record) bool {
 	return func(r *jobs.Record) bool { return r.Author == author }

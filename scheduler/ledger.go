@@ -34,11 +34,9 @@ type Ledger struct {
 
 	general map[jobs.Digest]*jobs.Record // everything that is not about one unit
 	sum     setSum                       // of general
-	custody map[jobs.NodeID]bool         // closure of placements and hand-overs
-	handed  map[jobs.NodeID][]jobs.NodeID
-	alone   map[jobs.NodeID]bool // keepers that some placement names alone
-	control *jobs.Record         // the highest-numbered
-	expires int64                // the latest that the submitter asked for
+	custody custody
+	control *jobs.Record // the highest-numbered
+	expires int64        // the latest that the submitter asked for
 
 	version  uint64
 	contents map[jobs.Digest]content        // by tuples digest
@@ -83,9 +81,7 @@ func NewLedger(job *jobs.Job, shard uint32, m *jobs.Manifest) *Ledger {
 		trust:    map[jobs.NodeID]bool{},
 		units:    make([]unit, len(m.Units)),
 		general:  map[jobs.Digest]*jobs.Record{},
-		custody:  map[jobs.NodeID]bool{},
-		handed:   map[jobs.NodeID][]jobs.NodeID{},
-		alone:    map[jobs.NodeID]bool{},
+		custody:  newCustody(),
 		contents: map[jobs.Digest]content{},
 		wanted:   map[jobs.Digest][]*jobs.Record{},
 		census:   census{votes: map[jobs.NodeID]int{}},
@@ -212,7 +208,7 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 	}
 	own := r.Author == l.job.Head.Submitter
 	room := maxStrangers
-	if own || l.custody[r.Author] {
+	if own || l.custody.members[r.Author] {
 		room = maxShardRecords
 	}
 	switch b := r.Body.(type) {
@@ -232,9 +228,13 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 	l.sum.add(r)
 	switch b := r.Body.(type) {
 	case *jobs.Placement:
-		l.placed(b)
+		if l.custody.place(b.Keepers) {
+			l.stale()
+		}
 	case *jobs.Handover:
-		l.handedOver(r.Author, b)
+		if l.custody.handOver(r.Author, b.Set) {
+			l.stale()
+		}
 	case *jobs.Control:
 		l.controlled(r, b)
 	case *jobs.Grant:

@@ -54,29 +54,35 @@ func TestApplyRefuses(t *testing.T) {
 
 func TestGranted(t *testing.T) {
 	five := []string{"k1", "k2", "k3", "k4", "k5"}
+	next := []string{"n1", "n2", "n3"}
 	for name, tc := range map[string]struct {
 		placed   []string
-		handover map[string][]string
-		set      []string // the set that the grants name
-		by       []string // who granted
+		handover map[string][][]string // who signed hand-overs to which sets
+		set      []string              // the set that the grants name
+		by       []string              // who granted
 		want     bool
 	}{
-		"one of one":                     {placed: five[:1], set: five[:1], by: five[:1], want: true},
-		"one of two":                     {placed: five[:2], set: five[:2], by: five[:1]},
-		"two of two":                     {placed: five[:2], set: five[:2], by: five[:2], want: true},
-		"two of three":                   {placed: five[:3], set: five[:3], by: five[1:3], want: true},
-		"two of five":                    {placed: five, set: five, by: five[:2]},
-		"three of five":                  {placed: five, set: five, by: five[2:], want: true},
-		"alone, of a larger placement":   {placed: five, set: five[:1], by: five[:1]},
-		"one of three, twice":            {placed: five[:3], set: five[:3], by: []string{"k1", "k1"}},
-		"one named twice":                {placed: five, set: []string{"k1", "k1", "k2"}, by: five[:1]},
-		"one named three times":          {placed: five, set: []string{"k1", "k1", "k1"}, by: five[:1]},
-		"newcomers, with a custodian":    {placed: five, set: []string{"k1", "n1", "n2"}, by: []string{"k1", "n1"}, want: true},
-		"newcomers, past the custodian":  {placed: five, set: []string{"k1", "n1", "n2"}, by: []string{"n1", "n2"}},
-		"newcomers, handed over to":      {placed: five, handover: map[string][]string{"k5": {"n1"}}, set: []string{"n1", "n2"}, by: []string{"n1", "n2"}, want: true},
-		"handed over twice":              {placed: five, handover: map[string][]string{"n1": {"n2"}, "k5": {"n1"}}, set: []string{"n2", "n3"}, by: []string{"n2", "n3"}, want: true},
-		"handed over by no one":          {placed: five, handover: map[string][]string{"n1": {"n2"}, "n2": {"n1"}}, set: []string{"n1", "n2"}, by: []string{"n1", "n2"}},
-		"handed over to one alone":       {placed: five, handover: map[string][]string{"k5": {"n1"}}, set: []string{"n1"}, by: []string{"n1"}},
+		"one of one":                      {placed: five[:1], set: five[:1], by: five[:1], want: true},
+		"one of two":                      {placed: five[:2], set: five[:2], by: five[:1]},
+		"two of two":                      {placed: five[:2], set: five[:2], by: five[:2], want: true},
+		"two of three":                    {placed: five[:3], set: five[:3], by: five[1:3], want: true},
+		"two of five":                     {placed: five, set: five, by: five[:2]},
+		"three of five":                   {placed: five, set: five, by: five[2:], want: true},
+		"alone, of a larger placement":    {placed: five, set: five[:1], by: five[:1]},
+		"one of three, twice":             {placed: five[:3], set: five[:3], by: []string{"k1", "k1"}},
+		"one named twice":                 {placed: five, set: []string{"k1", "k1", "k2"}, by: five[:1]},
+		"one named three times":           {placed: five, set: []string{"k1", "k1", "k1"}, by: five[:1]},
+		"a custodian and keys of its own": {placed: five, set: []string{"k1", "n1", "n2"}, by: []string{"k1", "n1", "n2"}},
+		"newcomers, past the custodians":  {placed: five, set: []string{"k1", "n1", "n2"}, by: []string{"n1", "n2"}},
+		"handed over to by one":           {placed: five, handover: map[string][][]string{"k1": {next}}, set: next, by: next},
+		"handed over to by two of five":   {placed: five, handover: map[string][][]string{"k1": {next}, "k2": {next}}, set: next, by: next},
+		"handed over to by three of five": {placed: five, handover: map[string][][]string{"k1": {next}, "k2": {next}, "k5": {next}}, set: next, by: []string{"n1", "n2"}, want: true},
+		"handed over to three sets":       {placed: five, handover: map[string][][]string{"k1": {next}, "k2": {{"n1", "n2"}}, "k5": {{"n1", "n3"}}}, set: next, by: next},
+		"handed over to in another order": {placed: five[:1], handover: map[string][][]string{"k1": {{"n2", "n1", "n1"}}}, set: next[:2], by: []string{"n1", "n2"}, want: true},
+		"handed over twice": {placed: five[:3], handover: map[string][][]string{"k1": {next}, "k2": {next}, "n1": {{"m1", "m2"}}, "n3": {{"m1", "m2"}}},
+			set: []string{"m1", "m2"}, by: []string{"m1", "m2"}, want: true},
+		"handed over by no one":          {placed: five, handover: map[string][][]string{"n1": {{"n1", "n2"}}, "n2": {{"n1", "n2"}}}, set: next[:2], by: next[:2]},
+		"handed over to one alone":       {placed: five[:1], handover: map[string][][]string{"k1": {{"n1"}}}, set: []string{"n1"}, by: []string{"n1"}},
 		"nobody placed it, nobody keeps": {set: five[:2], by: five[:2]},
 		"none":                           {placed: five, set: five},
 	} {
@@ -85,8 +91,10 @@ func TestGranted(t *testing.T) {
 		if tc.placed != nil {
 			rs = append(rs, w.sign("sam", &jobs.Placement{Keepers: w.ids(tc.placed)}))
 		}
-		for from, to := range tc.handover {
-			rs = append(rs, w.sign(from, &jobs.Handover{Set: w.ids(to)}))
+		for from, sets := range tc.handover {
+			for _, to := range sets {
+				rs = append(rs, w.sign(from, &jobs.Handover{Set: w.ids(to)}))
+			}
 		}
 		for _, k := range tc.by {
 			grants = append(grants, w.grant(k, "ann", tc.set, jobs.Hold{}))

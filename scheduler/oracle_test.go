@@ -3,6 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -16,56 +17,67 @@ type oracle struct {
 	records []*jobs.Record
 }
 
-func (o oracle) custody() map[jobs.NodeID]bool {
-	in := map[jobs.NodeID]bool{}
-	for range o.records { // often enough to reach everyone
+// recognised are the sets of keepers that placements name, and that more than half of such a set
+// handed over to.
+func (o oracle) recognised() (sets [][]jobs.NodeID) {
+	for range o.records { // often enough to reach every set
 		for _, r := range o.records {
 			switch b := r.Body.(type) {
 			case *jobs.Placement:
-				for _, k := range b.Keepers {
-					in[k] = true
-				}
+				sets = append(sets, b.Keepers)
 			case *jobs.Handover:
-				for _, k := range b.Set {
-					in[k] = in[k] || in[r.Author]
+				var by []jobs.NodeID
+				for _, other := range o.records {
+					if h, ok := other.Body.(*jobs.Handover); ok && o.sameSet(h.Set, b.Set) {
+						by = append(by, other.Author)
+					}
+				}
+				if len(b.Set) > 1 && o.mostOfOne(sets, by) {
+					sets = append(sets, b.Set)
 				}
 			}
 		}
+		slices.SortFunc(sets, func(a, b []jobs.NodeID) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		sets = slices.CompactFunc(sets, func(a, b []jobs.NodeID) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
 	}
-	return in
+	return sets
 }
 
-// granted: a custodian's grant names a set, and more than half of it granted the same.
-func (o oracle) granted(worker jobs.NodeID, s *jobs.Seal) bool {
-	by := map[jobs.NodeID][]*jobs.Grant{}
-	for _, r := range o.records {
-		g, ok := r.Body.(*jobs.Grant)
-		if ok && slices.Contains(s.Grants, r.ID) && g.Worker == worker && slices.Contains(g.Holds, jobs.Hold{Unit: s.Unit, Replica: s.Replica}) {
-			by[r.Author] = append(by[r.Author], g)
+func (o oracle) sameSet(a, b []jobs.NodeID) bool {
+	for _, n := range append(slices.Clone(a), b...) {
+		if !slices.Contains(a, n) || !slices.Contains(b, n) {
+			return false
 		}
 	}
-	custody := o.custody()
-	for author, gs := range by {
-		for _, g := range gs {
-			n := 0
-			for _, k := range g.Set {
-				if by[k] != nil {
-					n++
-				}
+	return true
+}
+
+// mostOfOne: more than half of one of the sets is among some nodes.
+func (o oracle) mostOfOne(sets [][]jobs.NodeID, among []jobs.NodeID) bool {
+	for _, set := range sets {
+		n := 0
+		for _, k := range set {
+			if slices.Contains(among, k) {
+				n++
 			}
-			if custody[author] && 2*n > len(g.Set) && (len(g.Set) > 1 || o.placedAlone(author)) {
-				return true
-			}
+		}
+		if 2*n > len(set) {
+			return true
 		}
 	}
 	return false
 }
 
-func (o oracle) placedAlone(k jobs.NodeID) bool {
-	return slices.ContainsFunc(o.records, func(r *jobs.Record) bool {
-		p, ok := r.Body.(*jobs.Placement)
-		return ok && slices.Equal(p.Keepers, []jobs.NodeID{k})
-	})
+// granted: more than half of a recognised set granted the same.
+func (o oracle) granted(worker jobs.NodeID, s *jobs.Seal) bool {
+	var by []jobs.NodeID
+	for _, r := range o.records {
+		g, ok := r.Body.(*jobs.Grant)
+		if ok && slices.Contains(s.Grants, r.ID) && g.Worker == worker && slices.Contains(g.Holds, jobs.Hold{Unit: s.Unit, Replica: s.Replica}) {
+			by = append(by, r.Author)
+		}
+	}
+	return o.mostOfOne(o.recognised(), by)
 }
 
 // votes are the tuples of each worker that counts.

@@ -177,14 +177,4 @@ func (l *Ledger) Grants(ids []jobs.Digest) []*jobs.Record {
 	return out
 }
 
-// Custodians are the keepers that placements and hand-overs name.
-func (l *Ledger) Custodians() []jobs.NodeID {
-	out := make([]jobs.NodeID, 0, len(l.custody))
-	for n := range l.custody {
-		out = append(out, n)
-	}
-	slices.SortFunc(out, compareNodes)
-	return out
-}
-
 func compareNodes(a, b jobs.NodeID) int { return slices.Compare(a[:], b[:]) }

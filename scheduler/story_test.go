@@ -81,6 +81,8 @@ func (s *story) do(t *testing.T, fields []string) []string {
 	case "keepers": // NAME…: the submitter places the shard on them
 		s.place(a[1:])
 		s.apply(s.at(o), s.sign("sam", &jobs.Placement{Keepers: s.ids(a[1:])}))
+	case "placement": // NAME…: the submitter places the shard on those, too, who hold it already
+		s.apply(s.at(o), s.sign("sam", &jobs.Placement{Keepers: s.ids(a[1:])}))
 	case "join": // NAME…: nodes that hold nothing yet, and see set= as the keepers
 		for _, name := range a[1:] {
 			s.keepers[name] = &keeper{name: name, ledger: s.ledger(), rate: 1}
@@ -90,8 +92,10 @@ func (s *story) do(t *testing.T, fields []string) []string {
 		for _, k := range s.reach(o) {
 			k.set = a[1:]
 		}
-	case "handover": // KEEPER to=NAMES
-		s.apply(s.at(o), s.sign(a[1], &jobs.Handover{Set: s.ids(strings.Split(o["to"], ","))}))
+	case "handover": // KEEPER… to=NAMES
+		for _, k := range a[1:] {
+			s.apply(s.at(o), s.sign(k, &jobs.Handover{Set: s.ids(strings.Split(o["to"], ","))}))
+		}
 	case "skew": // KEEPER offset= rate=
 		k := s.keepers[a[1]]
 		k.offset = span(t, o["offset"])

@@ -75,11 +75,11 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 	own := from == s.job.Head.Submitter // whose node needs no grant
 	now := time.Now()
 	s.mu.Lock()
-	if len(set) == 1 && !own && !s.ledger.Alone(k.self) {
-		// Just started, with no peer in sight yet: what is granted now would never count, and
+	if !own && !s.ledger.Quorate(set) {
+		// Just started with no peer in sight, or cut off: what is granted now would not count, and
 		// whoever sealed on it could not try again.
 		s.mu.Unlock()
-		return nil, protocol.Refuse(protocol.Busy, "the shard's other keepers are not in sight")
+		return nil, protocol.Refuse(protocol.Busy, "too few of the shard's keepers are in sight")
 	}
 	granted := s.ledger.Claim(now, from, q.Holds)
 	a := &protocol.ClaimAnswer{Granted: granted, Summary: s.summaryAfter(now, q.Known)}

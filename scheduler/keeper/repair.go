@@ -179,13 +179,13 @@ func (k *Keeper) bring(ctx context.Context, s *shard, n jobs.NodeID, _ int) bool
 	return false
 }
 
-// announce signs a hand-over where the set has members that no placement or hand-over names.
+// announce signs a hand-over to the set, unless the shard is known to be in its keeping. It counts
+// once most of those who kept it before say the same.
 func (k *Keeper) announce(ctx context.Context, s *shard, set []jobs.NodeID) error {
 	s.mu.Lock()
-	custody := s.ledger.Custodians()
+	due := len(set) > 1 && !s.ledger.Recognised(set) && slices.Contains(s.ledger.Custodians(), k.self) && !s.ledger.HandedOver(k.self, set)
 	s.mu.Unlock()
-	known := func(n jobs.NodeID) bool { return slices.Contains(custody, n) }
-	if !known(k.self) || !slices.ContainsFunc(set, func(n jobs.NodeID) bool { return !known(n) }) {
+	if !due {
 		return nil
 	}
 	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, &jobs.Handover{Set: set})
