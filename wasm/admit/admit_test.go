@@ -47,6 +47,14 @@ func command(locals []byte, code ...byte) []byte {
 	return module(noType, oneFunc, startFunc, section(10, list(join(leb(uint64(len(body))), body))))
 }
 
+// passing is a module whose _start has the given code, and that has another function, number
+// 1 and of type 1, which takes so many values.
+func passing(values int, code []byte) []byte {
+	body := join([]byte{0}, code, []byte{0x0b})
+	return module(section(1, list([]byte{0x60, 0, 0}, join([]byte{0x60}, leb(uint64(values)), bytes.Repeat([]byte{0x7f}, values), []byte{0}))),
+		section(3, list([]byte{0}, []byte{1})), startFunc, section(10, list(join(leb(uint64(len(body))), body), []byte{2, 0, 0x0b})))
+}
+
 func TestScanSaysWhy(t *testing.T) {
 	repeat := func(n int, b ...byte) []byte { return bytes.Repeat(b, n) }
 	none := []byte{0}
@@ -96,6 +104,17 @@ func TestScanSaysWhy(t *testing.T) {
 		{"locals adding up", command(join([]byte{3}, repeat(3, 0xff, 0x07, 0x7f))), "function 0 has more than 2000 local variables"},
 		{"2^32-1 functions", module(noType, section(3, leb(1<<32-1))), "4294967295 functions; at most 100000 are taken"},
 		{"2^32-1 parameters", module(section(1, []byte{1, 0x60}, leb(1<<32-1))), "4294967295 parameters; at most 1000 are taken"},
+		{
+			"many parameters and results", module(section(1, list(join([]byte{0x60}, leb(600), repeat(600, 0x7f), leb(600), repeat(600, 0x7f))))),
+			"1200 parameters and results of a function; at most 1000 are taken",
+		},
+		{"many values to a call", passing(1000, repeat(20_000, 0x10, 1)), "function 0 is too costly to compile: 0 local variables, 0 branches, 20000000 values passed in calls"},
+		{"many values to an indirect call", passing(1000, repeat(20_000, 0x11, 1, 0)), "function 0 is too costly to compile: 0 local variables, 0 branches, 20000000 values passed in calls"},
+		{"many values to a branch", passing(1000, join([]byte{2, 1}, repeat(9_000, 0x41, 0, 0x0d, 0), []byte{0x0b})), "function 0 is too costly to compile: 0 local variables, 9001 branches"},
+		{"some values to some calls", passing(10, repeat(20_000, 0x10, 1)), ""},
+		{"a call of no function", passing(1, []byte{0x10, 2}), "malformed: function 0 calls function 2 of 2"},
+		{"an indirect call of no type", passing(1, []byte{0x11, 2, 0}), "malformed: function 0 uses type 2 of 2"},
+		{"a block of no type", passing(1, []byte{2, 2, 0x0b}), "malformed: function 0 uses type 2 of 2"},
 		{"2^32-1 data segments", module(section(11, leb(1<<32-1))), "4294967295 data segments; at most 100000 are taken"},
 		{"2^32-1 elements", module(noType, oneFunc, section(9, []byte{1, 0, 0x41, 0, 0x0b}, leb(1<<32-1))), "4294967295 elements of a segment; at most 1000000 are taken"},
 		{"large table", module(section(4, []byte{1, 0x70, 0}, leb(1<<27))), "has a table that starts with 134217728; at most 1000000 are taken"},

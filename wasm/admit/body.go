@@ -1,18 +1,23 @@
 package admit
 
+import "math"
+
 // body is the code of one function, as far as its cost to the compiler goes.
 type body struct {
 	*module
 	number   int
 	branches uint64
+	width    uint64 // values that a branch takes along at most, as the types of blocks say
+	passed   uint64 // values that calls take and give
 	targets  uint64
 	depth    int // of the blocks around the current instruction
 }
 
 // body walks over the code of a function.
 func (m *module) body(index int) {
-	b := body{module: m, number: index, depth: 1}
-	locals := uint64(m.types[m.funcs[index]].params)
+	typ := m.types[m.funcs[index]]
+	b := body{module: m, number: index, depth: 1, width: uint64(typ.results)}
+	locals := uint64(typ.params)
 	for n := m.u32(); n > 0; n-- {
 		locals += uint64(m.u32())
 		if locals > MaxLocals {
@@ -23,9 +28,9 @@ func (m *module) body(index int) {
 	for b.depth > 0 {
 		b.instruction()
 	}
-	c := cost(locals, b.branches)
+	c := cost(locals+b.width, b.branches, b.passed)
 	if c > MaxFunctionCost {
-		refuse("function %d is too costly to compile: %d local variables, %d branches", index, locals, b.branches)
+		refuse("function %d is too costly to compile: %d local variables, %d branches, %d values passed in calls", index, locals, b.branches, b.passed)
 	}
 	if m.cost += c; m.cost > MaxModuleCost {
 		refuse("too costly to compile: too many branches in too many functions")
@@ -39,11 +44,17 @@ func (b *body) instruction() {
 	case none:
 	case index:
 		b.u32()
-	case twoIndexes:
-		b.u32()
+	case callee:
+		function := b.u32()
+		if uint64(function) >= uint64(len(b.funcs)) {
+			refuse("malformed: function %d calls function %d of %d", b.number, function, len(b.funcs))
+		}
+		b.passed += b.values(b.funcs[function])
+	case calleeType:
+		b.passed += b.values(b.u32())
 		b.u32()
 	case block:
-		b.signed(33)
+		b.blockType()
 		b.branches++
 		b.depth++
 	case branch:
@@ -78,6 +89,21 @@ func (b *body) instruction() {
 	default:
 		refuse("function %d uses an instruction (0x%02x) that the grid does not take", b.number, op)
 	}
+}
+
+// blockType passes over the type of a block: none, one value, or the number of a type.
+func (b *body) blockType() {
+	if v := b.signed(33); v >= 0 {
+		b.width = max(b.width, b.values(uint32(min(v, math.MaxUint32))))
+	}
+}
+
+// values is how many parameters and results a type has.
+func (b *body) values(typ uint32) uint64 {
+	if uint64(typ) >= uint64(len(b.types)) {
+		refuse("malformed: function %d uses type %d of %d", b.number, typ, len(b.types))
+	}
+	return uint64(b.types[typ].params + b.types[typ].results)
 }
 
 // table passes over the targets of a br_table.
@@ -174,7 +200,8 @@ const (
 	unknown operand = iota
 	none
 	index
-	twoIndexes
+	callee
+	calleeType
 	block
 	branch
 	branchTo
@@ -206,8 +233,8 @@ var operands = func() (t [256]operand) {
 	fill(branchTo, 0x0c, 0x0d)   // br, br_if
 	fill(table, 0x0e, 0x0e)      // br_table
 	fill(branch, 0x0f, 0x0f)     // return
-	fill(index, 0x10, 0x10)      // call
-	fill(twoIndexes, 0x11, 0x11) // call_indirect
+	fill(callee, 0x10, 0x10)     // call
+	fill(calleeType, 0x11, 0x11) // call_indirect
 	fill(none, 0x1a, 0x1b)       // drop, select
 	fill(types, 0x1c, 0x1c)      // select t
 	fill(index, 0x20, 0x26)      // local.get … table.set

@@ -167,8 +167,11 @@ func (m *module) typ() {
 		refuse("uses a type (0x%02x) that the grid does not take: garbage collection is not offered", form)
 	}
 	var s signature
-	m.each("parameters", MaxParams, func() { m.valueType(); s.params++ })
-	m.each("results", MaxParams, func() { m.valueType(); s.results++ })
+	m.each("parameters", MaxValues, func() { m.valueType(); s.params++ })
+	m.each("results", MaxValues, func() { m.valueType(); s.results++ })
+	if n := s.params + s.results; n > MaxValues {
+		refuse("%d parameters and results of a function; at most %d are taken", n, MaxValues)
+	}
 	m.types = append(m.types, s)
 }
 

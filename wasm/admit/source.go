@@ -132,10 +132,19 @@ func (s *source) u32() uint32 {
 	return uint32(s.leb(32))
 }
 
-// signed passes over a signed LEB128 number of at most bits bits. Whether its last bits
-// agree with the sign is for the compiler to say.
-func (s *source) signed(bits uint) {
-	for n := uint(0); s.byte()&0x80 != 0; n += 7 {
+// signed reads a signed LEB128 number of at most bits bits. Whether its last bits agree with
+// the sign is for the compiler to say.
+func (s *source) signed(bits uint) int64 {
+	var v int64
+	for n := uint(0); ; n += 7 {
+		b := s.byte()
+		v |= int64(b&0x7f) << n
+		if b&0x80 == 0 {
+			if spare := 57 - int(n); spare > 0 {
+				v = v << spare >> spare
+			}
+			return v
+		}
 		if n+7 >= bits {
 			refuse("malformed: number too long at byte %d", s.pos())
 		}

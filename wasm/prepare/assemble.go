@@ -16,7 +16,10 @@ func assemble(m *module, code []byte) []byte {
 	})
 	out = appendVector(out, sectionImport, m.imports, m.appendImport)
 	out = appendVector(out, sectionFunction, m.funcs[m.importedFuncs:], appendU32)
-	out = appendVector(out, sectionTable, m.tables[m.importedTables:], appendTable)
+	out = appendVector(out, sectionTable, m.tables[m.importedTables:], func(b []byte, t tableType) []byte {
+		t.limits = t.limits.within(MaxTable)
+		return appendTable(b, t)
+	})
 	out = appendVector(out, sectionMemory, m.memories[m.importedMemories:], appendLimits)
 	out = appendSection(out, sectionGlobal, m.appendGlobals(nil))
 	out = appendVector(out, sectionExport, m.ownExports(), func(b []byte, e exportEntry) []byte {

@@ -82,8 +82,8 @@ func (w *rewriter) testFuel() {
 	w.emit(opEnd)
 }
 
-// testBoth does the same for fuel and stack, with one branch for the two numbers. If it was the stack that ran out, its
-// global shows it.
+// testBoth does the same for fuel and stack, with one branch for the two numbers. It stands where a function begins: the
+// globals say which of them ran out, and how much fuel is left if it was the stack.
 func (w *rewriter) testBoth() {
 	w.emitIndex(opLocalGet, w.fuel)
 	w.emitIndex(opGlobalGet, w.m.stackGlobal())
@@ -91,7 +91,7 @@ func (w *rewriter) testBoth() {
 	w.emitConst(opI64Const, 0)
 	w.emit(opI64LtS)
 	w.emitBlock(opIf, emptyBlock)
-	w.trap()
+	w.emit(opUnreachable)
 	w.emit(opEnd)
 }
 

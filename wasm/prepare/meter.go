@@ -26,6 +26,10 @@ const (
 // nothing about the program.
 const Stack = 32 << 20
 
+// MaxTable is how many elements a table of a prepared module may grow to, whatever the original says: beyond it
+// table.grow fails on every machine, and not where the host has no memory left.
+const MaxTable = 1_000_000
+
 // Exhaustion says which of its allowances a run used up.
 type Exhaustion uint8
 
@@ -41,7 +45,7 @@ const (
 func Exhausted(fuel, stack uint64) Exhaustion {
 	switch {
 	case int64(stack) < 0:
-		return OutOfStack
+		return OutOfStack // and fuel is what was left, at the call that did not fit
 	case int64(fuel) < 0:
 		return OutOfFuel
 	}

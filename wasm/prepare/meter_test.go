@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"strings"
@@ -89,6 +90,37 @@ func TestOutOfFuel(t *testing.T) {
 	}
 	if seen["out of fuel"] == 0 || seen["returned"] == 0 {
 		t.Errorf("the programs do not try both ends: %v", seen)
+	}
+}
+
+// TestTableGrowth: how far a table grows does not depend on the host.
+func TestTableGrowth(t *testing.T) {
+	grow := func(address byte, by int64) []byte {
+		b := appendSigned([]byte{opI32Const, address, opRefNull, byte(funcref), opI32Const}, by)
+		return append(appendU32(appendOp(b, opTableGrow), 0), 0x36, 2, 0)
+	}
+	for _, test := range []struct {
+		name   string
+		limits limits
+		want   [3]uint32 // what growing to the limit, by one more, and by nothing gives
+	}{
+		{"without a maximum", limits{min: 1}, [3]uint32{1, ^uint32(0), MaxTable}},
+		{"with a large one", limits{min: 1, max: 1 << 31, bounded: true}, [3]uint32{1, ^uint32(0), MaxTable}},
+		{"with a small one", limits{min: 1, max: 7, bounded: true}, [3]uint32{^uint32(0), 1, 2}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := small([]funcType{{}}, nil)
+			m.tables[0].limits = test.limits
+			body := append(append(grow(0, MaxTable-1), grow(4, 1)...), grow(8, 0)...)
+			for _, e := range []engine{compiler, interpreter} {
+				got := callAll(t, e, mustPrepare(t, encode(m, body), Options{}), budget)[0]
+				for i, want := range test.want {
+					if old := binary.LittleEndian.Uint32(got.memory[4*i:]); got.ended != "returned" || old != want {
+						t.Errorf("%s, step %d: %s with %d, want %d", e.name, i, got.ended, int32(old), int32(want))
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -47,6 +47,14 @@ type limits struct {
 	bounded  bool
 }
 
+// within are the limits with a maximum of at most n, unless they start above it.
+func (l limits) within(n uint32) limits {
+	if !l.bounded || l.max > n {
+		l.max, l.bounded = max(n, l.min), true
+	}
+	return l
+}
+
 type tableType struct {
 	elem valType
 	limits

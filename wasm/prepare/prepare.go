@@ -5,7 +5,8 @@
 //
 //   - it counts the instructions that it executes and traps when its fuel is used up, at the same count everywhere;
 //   - no bit of a NaN that an engine was free to choose reaches memory or an integer;
-//   - it traps when calls nest too deep, at the same call everywhere, long before an engine's own stack ends.
+//   - it traps when calls nest too deep, at the same call everywhere, long before an engine's own stack ends;
+//   - its tables grow to a size that is the same everywhere, and not as far as the host's memory reaches.
 //
 // The rewriter reads the whole original, validates it as the WebAssembly specification asks, refuses what it does not
 // understand, and writes every instruction again in its shortest form, so that no engine reads a module otherwise than
@@ -15,7 +16,7 @@
 package prepare
 
 // Version names the rules of this rewriter. It changes whenever a prepared module could count, or end, differently.
-const Version = 1
+const Version = 2
 
 // NaN says how faithfully NaN bits follow the specification; either choice gives the same bits on every machine.
 type NaN uint8
@@ -42,17 +43,20 @@ type Options struct {
 // Module prepares original. Equal arguments give equal bytes. An original that is not a valid module, or that uses
 // what the rewriter does not know, comes back as a *Refused.
 func Module(original []byte, o Options) (prepared []byte, err error) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case *Refused: // the readers and the checker bail out with one from any depth
-			prepared, err = nil, r
-		default:
-			panic(r)
-		}
-	}()
+	defer refusing(&prepared, &err)
 	m := readModule(original)
 	plans := checkBodies(m, o)
 	chargeCalls(m, plans)
 	return assemble(m, rewriteBodies(m, plans, o)), nil
+}
+
+// refusing, deferred, gives the refusal with which a reader or the checker bailed out, from whatever depth.
+func refusing(made *[]byte, err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *Refused:
+		*made, *err = nil, r
+	default:
+		panic(r)
+	}
 }

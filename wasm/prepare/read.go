@@ -22,6 +22,14 @@ func (r *reader) refuseAt(offset int, format string, args ...any) {
 	panic(&Refused{Section: r.section, Offset: offset, Reason: fmt.Sprintf(format, args...)})
 }
 
+// magic reads what every module begins with.
+func (r *reader) magic() {
+	if len(r.all) < len(magic) || string(r.all[:len(magic)]) != magic {
+		r.refuse("not a WebAssembly 1 module")
+	}
+	r.pos = len(magic)
+}
+
 func (r *reader) done() bool { return r.pos >= len(r.all) }
 
 func (r *reader) byte() byte {

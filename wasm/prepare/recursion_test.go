@@ -125,6 +125,9 @@ func TestRecursion(t *testing.T) {
 				if frames != s.frames {
 					t.Errorf("%d frames, elsewhere %d", frames, s.frames)
 				}
+				if used := FuelUsed(budget, fuelLeft(m)); s.name == "plain" && used != 6*frames {
+					t.Errorf("%d fuel for %d frames of 6 instructions", used, frames)
+				}
 			}
 		})
 	}

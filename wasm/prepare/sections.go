@@ -34,10 +34,7 @@ const maxMemoryPages = 1 << 16
 func readModule(original []byte) *module {
 	m := &module{original: original, exported: map[string]bool{}}
 	r := &reader{section: "module", all: original}
-	if len(original) < len(magic) || string(original[:len(magic)]) != magic {
-		r.refuse("not a WebAssembly 1 module")
-	}
-	r.pos = len(magic)
+	r.magic()
 	last := -1
 	for !r.done() {
 		id := r.byte()
