@@ -38,6 +38,12 @@ func TestBombsAreContained(t *testing.T) {
 			jobs.GaveUp, hostMemory,
 		},
 		{
+			"a table of 16 GB, metered",
+			command{metered: true, table: 1, code: join([]byte{refNull, funcRef}, constant(1<<31-2), []byte{bulk, 15, 0}, constant(-1), []byte{i32Eq, i32Eqz, ifElse, noResult, unreachable, end})},
+			jobs.OK, "",
+		},
+		{"recursion without end, metered", command{metered: true, code: []byte{call, 0}}, jobs.StackLimit, "recursion too deep"},
+		{
 			"a descriptor of 2^31",
 			command{imports: []imported{fdRenumber, pathOpen}, data: "tmp", code: join(
 				constant(3), constant(0), constant(0), constant(3), constant(0), []byte{0x42, 0, 0x42, 0}, constant(0), constant(16), []byte{call, 1, drop},
@@ -80,7 +86,7 @@ func TestBombsAreContained(t *testing.T) {
 			if strings.Contains(c.reason, "CPU time") {
 				limits.CPU = 200 * time.Millisecond
 			}
-			g := start(t, wasm.Spec{Program: module(t, c.program.assemble()), Limits: limits})
+			g := start(t, wasm.Spec{Program: module(t, c.program.assemble()), Profile: c.program.profile(), Limits: limits})
 			for range 2 {
 				r, _ := run(t, g, wasm.Input{})
 				if r.Outcome != c.outcome || !strings.HasPrefix(r.Reason, c.reason) {
@@ -88,6 +94,17 @@ func TestBombsAreContained(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A few bytes that claim four billion names do nothing, in any profile: no engine reads them.
+func TestNamesAreNoBomb(t *testing.T) {
+	claim := section(0, text("name"), []byte{1}, leb(5), leb(1<<32-1))
+	for profile := range uint8(wasm.MaxProfile + 1) {
+		g := start(t, wasm.Spec{Program: module(t, join(command{}.assemble(), claim)), Profile: profile})
+		if r, _ := run(t, g, wasm.Input{}); r.Outcome != jobs.OK {
+			t.Errorf("profile %d: %v: %s", profile, r.Outcome, r.Reason)
+		}
 	}
 }
 

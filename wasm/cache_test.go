@@ -42,8 +42,8 @@ func TestBadCacheEntryIsRebuilt(t *testing.T) {
 	}
 	check(t)
 	good := filesBelow(t, dir)
-	if len(good) != 2 {
-		t.Fatalf("an entry is a manifest and the code; here are %v", good)
+	if len(good) != 3 {
+		t.Fatalf("an entry is a manifest, the module and the code; here are %v", good)
 	}
 	for name, harm := range map[string]func(path string) error{
 		"flipped": func(path string) error {
@@ -62,7 +62,7 @@ func TestBadCacheEntryIsRebuilt(t *testing.T) {
 		},
 	} {
 		for _, path := range good {
-			t.Run(name+" "+filepath.Ext(path), func(t *testing.T) {
+			t.Run(name+" "+filepath.Base(path), func(t *testing.T) {
 				if err := harm(path); err != nil {
 					t.Fatal(err)
 				}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/shoalgrid/shoal/wasm/admit"
@@ -60,10 +61,26 @@ func (s *Sandbox) build(ctx context.Context, key string, spec Spec) (cache.Entry
 	})
 	if refused, ok := errors.AsType[*Refused](err); ok {
 		e.Refused = refused.Reason
-	} else if err != nil {
+		err = emptyFolder(dir)
+	}
+	if err != nil {
 		return cache.Entry{}, fmt.Errorf("compile: %w", err)
 	}
 	return s.cache.Add(key, dir, e)
+}
+
+// emptyFolder removes what is in a folder: half a compilation is of no use.
+func emptyFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Sandbox) admit(path string) (admit.Summary, error) {

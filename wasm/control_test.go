@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -152,7 +153,11 @@ func (f failing) Read([]byte) (int, error)  { return 0, f.err }
 
 func TestNothingIsLeftForTheNextInput(t *testing.T) {
 	for name, starts := range map[string]bool{"in _start": false, "in the start function": true} {
-		t.Run(name, func(t *testing.T) { testNothingIsLeft(t, start(t, wasm.Spec{Program: module(t, leaving(starts))})) })
+		for profile := range uint8(wasm.MaxProfile + 1) {
+			t.Run(fmt.Sprintf("%s, profile %d", name, profile), func(t *testing.T) {
+				testNothingIsLeft(t, start(t, wasm.Spec{Program: module(t, leaving(starts)), Profile: profile}))
+			})
+		}
 	}
 }
 

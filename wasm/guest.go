@@ -161,10 +161,7 @@ func (e *badCacheError) Error() string { return "load the compiled program: " + 
 // spawn starts a run child and waits until it is ready.
 func (s *Sandbox) spawn(ctx context.Context, spec Spec, e cache.Entry) (*process, error) {
 	key := cacheKey(spec)
-	program := spec.Program.Path
-	if spec.Profile >= link.ProfileMetered {
-		program = filepath.Join(s.cache.Path(key), link.PreparedName)
-	}
+	program := filepath.Join(s.cache.Path(key), link.PreparedName)
 	data := make([]link.File, len(spec.Data))
 	for i, d := range spec.Data {
 		data[i] = link.File(d)
@@ -190,7 +187,7 @@ func (s *Sandbox) spawn(ctx context.Context, spec Spec, e cache.Entry) (*process
 		}
 		return nil, err
 	}
-	if err := s.acceptable(c.locks); err != nil {
+	if err := s.acceptable(c.locks, spec.Idle); err != nil {
 		c.end()
 		return nil, err
 	}

@@ -13,12 +13,19 @@ import (
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/wasm/jail/lockless"
 )
+
+// locklessArg makes the test binary a prefix of commands to which the kernel lacks a lock.
+const locklessArg = "__lockless"
 
 // TestMain makes the test binary the sandbox's child where it is asked to be one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == wasm.ChildArg {
 		os.Exit(wasm.ChildMain(os.Args[2:]))
+	}
+	if len(os.Args) > 2 && os.Args[1] == locklessArg {
+		os.Exit(lockless.Main(os.Args[2:]))
 	}
 	if len(os.Args) > 3 && os.Args[1] == "__doomed" {
 		doomedParent()

@@ -1,6 +1,10 @@
 package wasm_test
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/shoalgrid/shoal/wasm"
+)
 
 // Hand-assembled modules, small enough to read.
 
@@ -82,6 +86,7 @@ type command struct {
 	pages   int        // of memory; 0 is 1
 	data    string     // at address 0
 	table   int        // elements; 0 is no table
+	metered bool       // to be run in the default profile, not as it is
 	starts  bool       // code is the module's start function, and _start does nothing
 }
 
@@ -101,6 +106,13 @@ var (
 	randomGet    = imported{"random_get", []byte{i32, i32}, []byte{i32}}
 	pollOneoff   = imported{"poll_oneoff", []byte{i32, i32, i32, i32}, []byte{i32}}
 )
+
+func (c command) profile() uint8 {
+	if c.metered {
+		return wasm.DefaultProfile
+	}
+	return 0
+}
 
 func (c command) assemble() []byte {
 	types, imports := [][]byte{{0x60, 0, 0}}, [][]byte{}

@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shoalgrid/shoal/wasm/cache"
 	"github.com/shoalgrid/shoal/wasm/child"
 	"github.com/shoalgrid/shoal/wasm/files"
-	"github.com/shoalgrid/shoal/wasm/link"
 )
 
 // ChildArg is the first argument of a process that is a sandbox child. A program that uses
@@ -39,7 +39,7 @@ type Options struct {
 	CacheDir  string       // where compiled programs are kept; only this user may write there
 	Prefix    []string     // words before the child's command, as in SHOAL_EXEC_PREFIX
 	Exe       string       // the binary that calls ChildMain; default os.Executable
-	AllowWeak bool         // run guests also where a lock that should hold them is missing
+	AllowWeak bool         // run strangers' guests also where an essential lock is missing
 	Logger    *slog.Logger // default: says nothing
 }
 
@@ -52,7 +52,8 @@ type Sandbox struct {
 	compileCPU    time.Duration
 	compileMemory uint64
 
-	warnWeak sync.Once
+	allowWeak atomic.Bool
+	warnWeak  sync.Once
 }
 
 // New prepares the cache folder.
@@ -82,13 +83,15 @@ func New(opts Options) (*Sandbox, error) {
 	if err := os.MkdirAll(empty, 0o500); err != nil {
 		return nil, fmt.Errorf("make an empty folder for guests: %w", err)
 	}
-	return &Sandbox{opts: opts, cache: compiled, empty: empty, compileCPU: compileCPU, compileMemory: compileMemory}, nil
+	s := &Sandbox{opts: opts, cache: compiled, empty: empty, compileCPU: compileCPU, compileMemory: compileMemory}
+	s.allowWeak.Store(opts.AllowWeak)
+	return s, nil
 }
 
 // Start returns a guest for the spec's program: a warm child that has it loaded. The error
 // is a *Refused when the program will not be taken.
 func (s *Sandbox) Start(ctx context.Context, spec Spec) (*Guest, error) {
-	if spec.Profile > link.ProfileMetered {
+	if spec.Profile > MaxProfile {
 		return nil, fmt.Errorf("sandbox: profile %d is newer than this build", spec.Profile)
 	}
 	spec.Limits = spec.Limits.withDefaults()

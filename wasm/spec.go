@@ -18,9 +18,13 @@ const (
 	MaxMemory     = 1 << 30
 )
 
-// MaxProfile is the newest profile by which this build makes and takes jobs. A profile says
-// how a program is prepared and run, and so what its answers are.
-const MaxProfile = link.ProfileMetered
+// The profiles by which this build takes jobs. A profile says how a program is prepared and
+// run, and so what its answers are.
+const (
+	DefaultProfile = link.ProfileMetered // fuel is counted; NaNs are made canonical where their bits show
+	EagerProfile   = link.ProfileEager   // the same, but NaNs keep their payloads where the specification has it so: slower
+	MaxProfile     = link.ProfileEager
+)
 
 // Program is a file whose bytes the caller has verified to have the digest.
 type Program struct {

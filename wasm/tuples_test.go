@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm"
 )
 
@@ -54,6 +55,25 @@ func TestTuplesAreTheSameEverywhere(t *testing.T) {
 	if *update {
 		if err := os.WriteFile(golden, []byte(got.String()), 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A NaN's payload that goes where computed NaNs go too survives eagerly, as the specification
+// has it, and lazily becomes the canonical one.
+func TestEagerKeepsPayloads(t *testing.T) {
+	const payload, f32FromBits, f32Convert, f32Div, choose, f32Bits = 0x7fa00001, 0xbe, 0xb2, 0x95, 0x1b, 0xbc
+	computed := join(constant(0), []byte{f32Convert}, constant(0), []byte{f32Convert, f32Div})
+	hiding := module(t, command{code: join(
+		constant(payload), []byte{f32FromBits}, computed, constant(1), []byte{choose, f32Bits},
+		constant(payload), []byte{i32Eq, i32Eqz, ifElse, noResult, unreachable, end},
+	)}.assemble())
+	for profile, outcome := range map[uint8]jobs.Outcome{wasm.DefaultProfile: jobs.Trap, wasm.EagerProfile: jobs.OK} {
+		g := start(t, wasm.Spec{Program: hiding, Profile: profile})
+		for range 2 {
+			if r, _ := run(t, g, wasm.Input{}); r.Outcome != outcome {
+				t.Errorf("profile %d: %v (%s), want %v", profile, r.Outcome, r.Reason, outcome)
+			}
 		}
 	}
 }

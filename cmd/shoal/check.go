@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
@@ -40,6 +42,7 @@ type checkDocument struct {
 // checkFlags say how check runs a program.
 type checkFlags struct {
 	input  string
+	nan    string
 	memory sizeValue
 	full   bool
 }
@@ -57,6 +60,7 @@ input or did not finish.`,
 	}
 	cmd.Flags().StringVar(&f.input, "input", "", "`FILE` that it reads on stdin (nothing)")
 	cmd.Flags().Var(&f.memory, "memory", "most memory, up to 1GiB")
+	addNaNFlag(cmd.Flags(), &f.nan)
 	cmd.Flags().BoolVar(&f.full, "full", false, "go on after 3 s of CPU a run")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		own := args
@@ -72,8 +76,22 @@ input or did not finish.`,
 	return cmd
 }
 
+func addNaNFlag(set *pflag.FlagSet, nan *string) {
+	set.StringVar(nan, "nan", api.NaNLazy, "`HOW` NaNs become the same everywhere: lazy, or eager, which keeps their payloads")
+}
+
+func checkNaN(nan string) error {
+	if nan != api.NaNLazy && nan != api.NaNEager {
+		return usage("lazy is right for all programs but those that hide data in NaNs", "--nan %q: lazy or eager", nan)
+	}
+	return nil
+}
+
 // check prints the document in every case in which there is a program to speak of.
 func (p *program) check(ctx context.Context, f *checkFlags, name string, args []string) error {
+	if err := checkNaN(f.nan); err != nil {
+		return err
+	}
 	var input []byte
 	if f.input != "" {
 		if err := checkFile("input", f.input, f.input); err != nil {
@@ -108,7 +126,9 @@ func (p *program) try(ctx context.Context, f *checkFlags, path, name string, arg
 	if err != nil {
 		return wrongCall(err)
 	}
-	sandbox, err := wasm.New(wasm.Options{CacheDir: filepath.Join(home, compiledDir), AllowWeak: true, Logger: p.log()})
+	sandbox, err := wasm.New(wasm.Options{
+		CacheDir: filepath.Join(home, compiledDir), Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")), Logger: p.log(),
+	})
 	if err != nil {
 		return err
 	}
@@ -116,7 +136,10 @@ func (p *program) try(ctx context.Context, f *checkFlags, path, name string, arg
 	if err != nil {
 		return err
 	}
-	spec := wasm.Spec{Program: wasm.Program{Path: path, Digest: digest}, Profile: wasm.MaxProfile, Limits: wasm.Limits{Memory: uint64(f.memory)}}
+	spec := wasm.Spec{Program: wasm.Program{Path: path, Digest: digest}, Profile: wasm.DefaultProfile, Limits: wasm.Limits{Memory: uint64(f.memory)}}
+	if f.nan == api.NaNEager {
+		spec.Profile = wasm.EagerProfile
+	}
 	report, err := sandbox.Check(ctx, spec, wasm.Input{Args: args, Stdin: bytes.NewReader(input)}, f.full)
 	if err != nil {
 		return err

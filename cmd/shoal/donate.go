@@ -21,6 +21,7 @@ func (p *program) donateCommand() *cobra.Command {
 	var cores int
 	var memory, disk sizeValue
 	var when string
+	var weak bool
 	cmd := &cobra.Command{
 		Use:   "donate",
 		Short: "lend this machine's idle cores to the grid",
@@ -37,11 +38,12 @@ turns donating on there. Programs of others run locked in: no files, no network.
 	flags.Var(&memory, "memory", "memory for all of them together (half of the machine's)")
 	flags.Var(&disk, "disk", "disk for what is kept here (10GiB)")
 	flags.StringVar(&when, "when", whenAlways, "`WHEN`: idle or always")
+	flags.BoolVar(&weak, "allow-weak-sandbox", false, "donate also where a lock that should hold strangers' programs is missing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if when != whenAlways && when != whenIdle {
 			return usage("--when idle stops while the computer is in use", "--when %q: idle or always", when)
 		}
-		return p.donate(cmd.Context(), node, api.Donation{Cores: cores, Memory: uint64(memory), Disk: uint64(disk), When: when})
+		return p.donate(cmd.Context(), node, api.Donation{Cores: cores, Memory: uint64(memory), Disk: uint64(disk), When: when, AllowWeakSandbox: weak})
 	}
 	return cmd
 }
@@ -61,7 +63,7 @@ func (p *program) donate(ctx context.Context, flags *nodeFlags, d api.Donation) 
 	case up:
 		return p.donateThere(ctx, s, d)
 	}
-	o.Donate = true
+	o.Donate, o.Weak = true, d.AllowWeakSandbox
 	return p.serve(ctx, o)
 }
 

@@ -8,6 +8,7 @@ func guests() map[string][]byte {
 	return map[string][]byte{
 		"echo.wasm":    module("_start", [][2]string{{wasi, "fd_read"}, {wasi, "fd_write"}}, echoCode()),
 		"chatty.wasm":  module("_start", [][2]string{{wasi, "fd_write"}}, chattyCode()),
+		"hiding.wasm":  module("_start", nil, hidingCode()),
 		"nothing.wasm": module("_start", nil, nil),
 		"forever.wasm": module("_start", nil, []byte{0x03, 0x40, 0x0c, 0, 0x0b}),
 		"magic.wasm":   module("_start", [][2]string{{"env", "magic"}}, nil),
@@ -49,6 +50,17 @@ func chattyCode() []byte {
 		{0x41, 0, 0x41, 16, 0x36, 2, 0},                     // iovec.buf
 		{0x41, 4, 0x41, 3, 0x36, 2, 0},                      // iovec.len
 		{0x41, 2, 0x41, 0, 0x41, 1, 0x41, 8, 0x10, 0, 0x1a}, // fd_write(2, iovec, 1, …)
+	}, nil)
+}
+
+// hidingCode traps unless a NaN keeps its payload where a computed NaN could be in its place.
+func hidingCode() []byte {
+	payload := []byte{0x41, 0x81, 0x80, 0x80, 0xfd, 7} // i32.const 0x7fa00001
+	return bytes.Join([][]byte{
+		payload, {0xbe},
+		{0x41, 0, 0xb2, 0x41, 0, 0xb2, 0x95}, // 0/0
+		{0x41, 1, 0x1b, 0xbc}, payload,       // select, and its bits
+		{0x47, 0x04, 0x40, 0x00, 0x0b}, // if they differ, unreachable
 	}, nil)
 }
 

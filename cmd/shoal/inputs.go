@@ -30,7 +30,7 @@ type jobFlags struct {
 	fuel, seed        uint64
 	time, expires     durationValue
 	lease             durationValue
-	level             string
+	level, nan        string
 	trust             []string
 	perUnit           int
 	again             bool
@@ -49,6 +49,7 @@ func addJobFlags(set *pflag.FlagSet) *jobFlags {
 	set.Var(&f.time, "time", "most CPU time for an input, like 30s or 20m")
 	set.Uint64Var(&f.fuel, "fuel", 0, "most instructions for an input, `N`")
 	set.Uint64Var(&f.seed, "seed", 0, "`N` that the program's random numbers come from")
+	addNaNFlag(set, &f.nan)
 	set.Var(&f.expires, "expires", "when the grid may forget the job, like 36h or 14d, up to 90d")
 	set.StringVar(&f.level, "verify", "", "`LEVEL`: trusted, standard, strong or paranoid (standard)")
 	set.StringArrayVar(&f.trust, "trust", nil, "`PEER` whose word alone is enough")
@@ -71,13 +72,16 @@ func (p *program) submission(f *jobFlags, args []string, dash int) (api.Submissi
 		return none, nil, usage("shoal run PROGRAM [INPUT...] [-- ARG...]", "no program given")
 	}
 	sub := api.Submission{
-		Name: f.name, Args: args[dash:], Memory: uint64(f.memory), Output: uint64(f.maxOutput), Fuel: f.fuel, Time: f.time.Duration, Seed: f.seed,
+		Name: f.name, Args: args[dash:], Memory: uint64(f.memory), Output: uint64(f.maxOutput), Fuel: f.fuel, Time: f.time.Duration, Seed: f.seed, NaN: f.nan,
 		Expires: f.expires.Duration, PerUnit: f.perUnit, Lease: f.lease.Duration, New: f.again, Local: f.local, DryRun: f.dryRun,
 	}
 	if err := f.checkLimits(); err != nil {
 		return none, nil, err
 	}
 	if err := f.policy(&sub); err != nil {
+		return none, nil, err
+	}
+	if err := checkNaN(f.nan); err != nil {
 		return none, nil, err
 	}
 	var err error

@@ -24,6 +24,7 @@ type nodeOptions struct {
 	Home    string
 	Config  config.Config
 	Donate  bool // lend cores from the start
+	Weak    bool // also where a lock of the sandbox is missing
 	Alone   bool // the network comes up only when a job is offered
 	Passing bool // it leaves soon, and so keeps nothing for others
 	Version string

@@ -10,7 +10,7 @@ import (
 // what a grid does without them: SHOAL_NO_GOSSIP and SHOAL_NO_INBOUND.
 func openNode(o nodeOptions) (gridNode, error) {
 	n, err := node.Open(node.Options{
-		Home: o.Home, Config: o.Config, Version: o.Version, Donate: o.Donate, Offline: o.Alone, Passing: o.Passing, Logger: o.Logger,
+		Home: o.Home, Config: o.Config, Version: o.Version, Donate: o.Donate, Weak: o.Weak, Offline: o.Alone, Passing: o.Passing, Logger: o.Logger,
 		Faults: node.Faults{NoGossip: os.Getenv("SHOAL_NO_GOSSIP") != "", NoInbound: os.Getenv("SHOAL_NO_INBOUND") != ""},
 	})
 	if err != nil {

@@ -9,10 +9,16 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/wasm/jail/lockless"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"shoal": main})
+	if len(os.Args) > 1 && os.Args[1] == wasm.ChildArg { // of a node in the test's own process
+		os.Exit(wasm.ChildMain(os.Args[2:]))
+	}
+	testscript.Main(m, map[string]func(){"shoal": main, "lockless": func() { os.Exit(lockless.Main(os.Args[1:])) }})
 }
 
 // TestScripts runs shoal as people do: real processes, real nodes, real guests.

@@ -110,6 +110,7 @@ type Submission struct {
 	Fuel    uint64        `json:"fuel,omitempty"`
 	Time    time.Duration `json:"time_ns,omitempty"` // CPU an input
 	Seed    uint64        `json:"seed,omitempty"`
+	NaN     string        `json:"nan,omitempty"` // NaNLazy (default) or NaNEager
 	Expires time.Duration `json:"expires_ns,omitempty"`
 
 	Level   string        `json:"level,omitempty"`
@@ -122,6 +123,13 @@ type Submission struct {
 	DryRun bool `json:"dry_run,omitempty"` // say what would be submitted
 	Alone  bool `json:"alone,omitempty"`   // start here at once; Offer may follow
 }
+
+// How faithfully a program's NaNs keep their payloads; either way they are the same on every
+// machine.
+const (
+	NaNLazy  = "lazy"
+	NaNEager = "eager" // as the specification of WebAssembly has it; float-heavy programs run slower
+)
 
 // File is a file of the submitter and what it is called in the job: the relative path of an
 // input, the plain name of data.
@@ -226,6 +234,9 @@ type Donation struct {
 	Memory uint64 `json:"memory,omitempty"`
 	Disk   uint64 `json:"disk,omitempty"`
 	When   string `json:"when,omitempty"` // "always" or "idle"
+	// AllowWeakSandbox lends also where an essential lock that holds strangers' programs is
+	// missing.
+	AllowWeakSandbox bool `json:"allow_weak_sandbox,omitempty"`
 }
 
 // MarshalJSON writes empty lists as [], which scripts can walk.

@@ -35,6 +35,7 @@ type Options struct {
 	Config  config.Config
 	Version string
 	Donate  bool
+	Weak    bool // donate also where an essential lock of the sandbox is missing
 	Passing bool // leaves soon: keeps nothing for others
 	Offline bool // the network comes up only when a job is offered to the grid
 	Faults  Faults
@@ -144,10 +145,15 @@ func (n *Node) build() (err error) {
 		return err
 	}
 	n.sandbox, err = wasm.New(wasm.Options{
-		CacheDir: filepath.Join(home, "compiled"), Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")), AllowWeak: true, Logger: n.log,
+		CacheDir: filepath.Join(home, "compiled"), Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")), Logger: n.log,
 	})
 	if err != nil {
 		return err
+	}
+	if n.opts.Donate {
+		if err := n.locked(n.ctx, n.opts.Weak); err != nil {
+			return err
+		}
 	}
 	n.keeper, err = keeper.New(keeper.Config{
 		Network: n.network, Signer: n.identity, Peers: n.net, Disk: n.table("keeper"), Blobs: n.blobs, Logger: n.log,

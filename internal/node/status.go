@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"time"
 
@@ -141,7 +142,10 @@ func (n *Node) change(f func(*donation) error) error {
 }
 
 // Donate turns donating on.
-func (n *Node) Donate(_ context.Context, d api.Donation) error {
+func (n *Node) Donate(ctx context.Context, d api.Donation) error {
+	if err := n.locked(ctx, d.AllowWeakSandbox); err != nil {
+		return err
+	}
 	n.bringUp()
 	if d.Cores > 0 {
 		n.worker.SetSlots(d.Cores)
@@ -150,6 +154,25 @@ func (n *Node) Donate(_ context.Context, d api.Donation) error {
 		*x = donation{on: true}
 		return nil
 	})
+}
+
+// locked refuses to donate where strangers' programs could not be locked in, unless weak
+// says that they may run all the same.
+func (n *Node) locked(ctx context.Context, weak bool) error {
+	err := n.sandbox.Locked(ctx)
+	var missing *wasm.WeakError
+	switch {
+	case !errors.As(err, &missing):
+		return err
+	case weak:
+		n.sandbox.AllowWeak(true)
+		n.log.Warn("strangers' programs are not locked in as they should be", "cause", missing)
+		return nil
+	}
+	return &api.Error{
+		Code: api.CodeRefused, Message: "not donating: " + missing.Error(),
+		Hint: "use a system that has it, or take the risk with --allow-weak-sandbox",
+	}
 }
 
 var errNotDonating = &api.Error{Code: api.CodeUsage, Message: "this node is not donating", Hint: "begin with: shoal donate"}

@@ -93,7 +93,14 @@ func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs
 			CPU: uint64(or(s.Time, wasm.DefaultCPU) / time.Millisecond),
 		},
 		Policy:  jobs.Policy{Level: jobs.Standard, Votes: 2, Lease: uint32(or(s.Lease, defaultLease) / time.Second)},
-		Profile: profiles()[len(profiles())-1],
+		Profile: wasm.DefaultProfile,
+	}
+	switch s.NaN {
+	case "", api.NaNLazy:
+	case api.NaNEager:
+		h.Profile = wasm.EagerProfile
+	default:
+		return h, &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("--nan %.20q: lazy or eager", s.NaN), Hint: "lazy is right for all programs but those that hide data in NaNs"}
 	}
 	if h.Profile > 0 {
 		h.Limits.Fuel = or(h.Limits.Fuel, wasm.DefaultFuel)

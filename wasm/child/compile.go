@@ -41,10 +41,8 @@ func compileFile(req link.CompileRequest) error {
 		return fmt.Errorf("read the program: %w", err)
 	}
 	jail.Shut(plan)
-	if req.Profile >= link.ProfileMetered {
-		if binary, err = prepared(binary, req.Dir); err != nil {
-			return err
-		}
+	if binary, err = prepared(binary, req); err != nil {
+		return err
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(req.Dir)
 	if err != nil {

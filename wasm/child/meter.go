@@ -15,16 +15,25 @@ import (
 	"github.com/shoalgrid/shoal/wasm/prepare"
 )
 
-// prepared rewrites a program and keeps the result in the folder.
-func prepared(original []byte, dir string) ([]byte, error) {
-	options := prepare.Options{LowerRemainders: runtime.GOARCH == "arm64"}
-	module, err := prepare.Module(original, options)
+// prepared makes of a program what its profile runs, and keeps that in the folder.
+func prepared(original []byte, req link.CompileRequest) (module []byte, err error) {
+	switch options := (prepare.Options{LowerRemainders: runtime.GOARCH == "arm64"}); req.Profile {
+	case link.ProfilePlain:
+		module, err = prepare.WithoutNames(original)
+	case link.ProfileMetered:
+		module, err = prepare.Module(original, options)
+	case link.ProfileEager:
+		options.NaN = prepare.Eager
+		module, err = prepare.Module(original, options)
+	default:
+		return nil, fmt.Errorf("prepare the program: there is no profile %d", req.Profile)
+	}
 	if refused, ok := errors.AsType[*prepare.Refused](err); ok {
 		return nil, &admit.Refused{Reason: "cannot be prepared: " + refused.Error()}
 	} else if err != nil {
 		return nil, fmt.Errorf("prepare the program: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, link.PreparedName), module, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(req.Dir, link.PreparedName), module, 0o600); err != nil {
 		return nil, fmt.Errorf("write the prepared program: %w", err)
 	}
 	return module, nil

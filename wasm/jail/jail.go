@@ -16,6 +16,9 @@ type Lock struct {
 	Missing   string `json:"missing,omitempty"` // why it does not hold; empty when it does
 }
 
+// Holds reports whether the lock could be had.
+func (l Lock) Holds() bool { return l.Missing == "" }
+
 // Plan is what the process will still need.
 type Plan struct {
 	Memory    uint64        // bytes of data that it may have
@@ -59,7 +62,7 @@ func (l *locks) add(name string, err error) {
 // Missing returns the essential locks that do not hold.
 func Missing(all []Lock) (missing []Lock) {
 	for _, l := range all {
-		if l.Essential && l.Missing != "" {
+		if l.Essential && !l.Holds() {
 			missing = append(missing, l)
 		}
 	}

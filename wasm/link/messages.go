@@ -17,12 +17,12 @@ const (
 
 // The profiles that this build runs, see the sandbox's MaxProfile.
 const (
-	ProfilePlain   = 0 // a program as it is
+	ProfilePlain   = 0 // a program as it is, but for its names
 	ProfileMetered = 1 // rewritten by package prepare: fuel, canonical NaNs, a stack of one size
+	ProfileEager   = 2 // the same, with NaNs canonicalised as the specification has them
 )
 
-// PreparedName is the file of a cache entry that has the prepared module, in profiles that
-// prepare modules.
+// PreparedName is the file of a cache entry that has the module as it is compiled and run.
 const PreparedName = "prepared.wasm"
 
 // Setup is what a run child is told once.
