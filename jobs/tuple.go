@@ -84,7 +84,7 @@ func ReadPayloadHead(r io.Reader, inputs int) (*PayloadHead, error) {
 		return nil, fmt.Errorf("payload of %d tuples for %d inputs", len(h.Tuples), inputs)
 	}
 	for i := range h.Tuples {
-		if err := h.Tuples[i].validate(); err != nil {
+		if err := h.Tuples[i].Validate(); err != nil {
 			return nil, err
 		}
 	}
@@ -121,7 +121,8 @@ func VerifyPayload(r io.Reader, inputs int) (*PayloadHead, error) {
 	return h, nil
 }
 
-func (t *Tuple) validate() error {
+// Validate checks what can be checked of a tuple alone.
+func (t *Tuple) Validate() error {
 	switch {
 	case !t.Outcome.Valid():
 		return fmt.Errorf("unknown outcome %d", t.Outcome)

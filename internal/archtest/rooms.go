@@ -25,11 +25,12 @@ func rooms() []room {
 		{path: "jobs/disk", pure: true, why: core},
 		{path: "scheduler", may: []string{"jobs"}, pure: true, why: core},
 		{path: "scheduler/protocol", may: []string{"jobs", "scheduler"}, pure: true, why: core},
+		{path: "scheduler/evidence", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 
 		{path: "scheduler/keeper/client", may: []string{"jobs", "scheduler", "scheduler/protocol"}, why: doer},
 		{path: "scheduler/keeper", may: doing(), why: doer},
 		{path: "jobs/submit", may: doing(), why: doer},
-		{path: "jobs/collect", may: doing(), why: doer},
+		{path: "jobs/collect", may: append(doing(), "scheduler/evidence"), why: doer},
 		{path: "worker", may: doing(), why: doer},
 		{path: "worker/wishes", pure: true, why: core},
 

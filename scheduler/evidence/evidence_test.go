@@ -1,0 +1,187 @@
+package evidence
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/shoalgrid/shoal/jobs"
+)
+
+// Two votes that name each other's seals, for every unit: nothing is wrong, and the donors' shares
+// add up.
+func TestAgreed(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		w := newWorld(t, 10, 4, standard())
+		w.large = large
+		w.agreeAll()
+		inputs := uint64(0)
+		r := check(t, w.file(), Options{Submitter: w.submitter.ID(), Unit: func(u *Unit) error {
+			if u.Standing != Independent || u.First != inputs {
+				t.Errorf("unit %d: %s, from input %d, not %d", u.Number, u.Standing, u.First, inputs)
+			}
+			for i := range u.Verdict.Inputs() {
+				if got := u.Verdict.Input(i).Tuple.Output; got != jobs.BlobOf(answer(inputs)).Digest {
+					t.Errorf("input %d: another answer than its donors gave", inputs)
+				}
+				inputs++
+			}
+			return nil
+		}})
+		if !r.Valid() || r.Units != 3 || r.Proved != 3 || r.Late+r.Vouched != 0 || r.Answers != 10 || inputs != 10 || r.Votes != 6 {
+			t.Errorf("large %v: %+v", large, r)
+		}
+		want := Share{Units: 3, Inputs: 10, Fuel: 100*10 + 6 + 6 + 1}
+		for _, d := range []string{"ann", "bob"} {
+			if got := r.Donors[keyOf(d).ID()]; got == nil || *got != want {
+				t.Errorf("large %v: share of %s %+v, not %+v", large, d, got, want)
+			}
+		}
+	}
+}
+
+// Many shards, and units whose proofs fill more than one chunk.
+func TestManyShards(t *testing.T) {
+	w := newWorld(t, 1030, 1, standard())
+	for n := range 1024 {
+		w.agree(0, uint16(n), "ann", "bob")
+	}
+	for n := range 6 {
+		w.agree(1, uint16(n), "ann", "bob")
+	}
+	file := w.file()
+	if r := check(t, file, Options{}); !r.Valid() || r.Proved != 1030 {
+		t.Errorf("%d of 1030 units proved: %v", r.Proved, r.Findings)
+	}
+	t.Logf("%d bytes a unit of one input and two votes", len(file)/1030)
+}
+
+// How verdicts that are not two plain votes stand.
+func TestStandings(t *testing.T) {
+	fail := func(_ int, x *jobs.Tuple) { x.Outcome, x.Exit = jobs.Exit, 3 }
+	giveUp := func(_ int, x *jobs.Tuple) { x.Outcome, x.Fuel = jobs.GaveUp, 0 }
+	lie := func(_ int, x *jobs.Tuple) { x.Fuel++ }
+	for _, c := range []struct {
+		name string
+		do   func(w *world)
+		want Report
+		inks map[string]Share
+	}{
+		{"a failure is an answer", func(w *world) {
+			x, y := w.sealed(w.run("ann", 0, 0, 0, fail)), w.sealed(w.run("bob", 0, 0, 1, fail))
+			w.reveal(x, x, y)
+			w.reveal(y, x, y)
+		}, Report{Proved: 1, Failed: 1, Votes: 2}, map[string]Share{"ann": {1, 1, 100, 0}, "bob": {1, 1, 100, 0}}},
+		{"given up by three", func(w *world) {
+			x, y := w.sealed(w.run("ann", 0, 0, 0, giveUp)), w.sealed(w.run("bob", 0, 0, 1, giveUp))
+			w.reveal(x, x, y)
+			w.reveal(y, x, y)
+			z := w.sealed(w.run("cat", 0, 0, 2, giveUp))
+			w.reveal(z, x, y, z)
+		}, Report{Proved: 1, Stuck: 1, Votes: 3}, map[string]Share{"ann": {}, "bob": {}, "cat": {}}},
+		{"a third vote settles a dispute", func(w *world) {
+			x, y := w.sealed(w.run("ann", 0, 0, 0, nil)), w.sealed(w.run("liar", 0, 0, 1, lie))
+			w.reveal(x, x, y)
+			w.reveal(y, x, y)
+			z := w.sealed(w.run("cat", 0, 0, 2, nil))
+			w.reveal(z, x, y, z)
+		}, Report{Proved: 1, Late: 1, Answers: 1, Votes: 3}, map[string]Share{"ann": {1, 1, 100, 0}, "liar": {}, "cat": {1, 1, 100, 100}}},
+		{"the submitter's own run decides", func(w *world) {
+			x := w.run("submitter", 0, 0, 0, nil)
+			w.reveal(x)
+		}, Report{Proved: 1, Vouched: 1, Answers: 1, Votes: 1}, map[string]Share{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, 1, 1, standard())
+			c.do(w)
+			r := check(t, w.file(), Options{})
+			if !r.Valid() || r.Proved != c.want.Proved || r.Late != c.want.Late || r.Vouched != c.want.Vouched ||
+				r.Answers != c.want.Answers || r.Failed != c.want.Failed || r.Stuck != c.want.Stuck || r.Votes != c.want.Votes {
+				t.Errorf("%+v, not %+v", r, c.want)
+			}
+			if len(r.Donors) != len(c.inks) {
+				t.Errorf("%d donors, not %d", len(r.Donors), len(c.inks))
+			}
+			for d, want := range c.inks {
+				if got := r.Donors[keyOf(d).ID()]; got == nil || *got != want {
+					t.Errorf("share of %s: %+v, not %+v", d, got, want)
+				}
+			}
+		})
+	}
+}
+
+// What is sound but does not suffice is refused, in words.
+func TestRefusals(t *testing.T) {
+	paranoid := jobs.Policy{Level: jobs.Paranoid, Votes: 7, Lease: 60}
+	seven := func(w *world, change func(i int, x *task)) {
+		var all []*task
+		for i := range 7 {
+			x := w.run(string(rune('a'+i)), 0, 0, uint8(i), nil)
+			change(i, x)
+			all = append(all, w.sealed(x))
+		}
+		for _, x := range all {
+			w.reveal(x, all...)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		policy jobs.Policy
+		do     func(w *world)
+		want   string // "" for valid
+	}{
+		{"nothing", standard(), func(*world) {}, "unit 1 (input 1): no verdict is proved"},
+		{"one vote", standard(), func(w *world) {
+			x := w.sealed(w.run("ann", 0, 0, 0, nil))
+			w.reveal(x, x)
+		}, "unit 1 (input 1): 1 of the votes here count"},
+		{"seven of seven networks", paranoid, func(w *world) { seven(w, func(int, *task) {}) }, ""},
+		{"seven of six networks", paranoid, func(w *world) {
+			seven(w, func(i int, x *task) {
+				if i == 3 {
+					x.network = "net-a"
+				}
+			})
+		}, "its votes come from 6 networks, paranoid asks for 7"},
+		{"trusted", jobs.Policy{Level: jobs.Trusted, Votes: 1, Lease: 60, Trust: []jobs.NodeID{keyOf("ann").ID()}}, func(w *world) {
+			x := w.sealed(w.run("ann", 0, 0, 0, nil))
+			w.reveal(x, x)
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, 1, 1, c.policy)
+			c.do(w)
+			r := check(t, w.file(), Options{})
+			if c.want == "" {
+				if !r.Valid() {
+					t.Errorf("refused: %v", r.Findings)
+				}
+				return
+			}
+			if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), c.want) {
+				t.Errorf("%v, not %q", r.Findings, c.want)
+			}
+		})
+	}
+}
+
+// A file about a job that was not done is refused unless that was asked for.
+func TestPartial(t *testing.T) {
+	w := newWorld(t, 3, 1, standard())
+	w.agree(0, 1, "ann", "bob")
+	file := w.file()
+	if r := check(t, file, Options{}); r.Wrong != 2 || r.Proved != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := check(t, file, Options{Partial: true}); !r.Valid() || r.Proved != 1 || r.Units != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAnotherSubmitter(t *testing.T) {
+	r := check(t, newWorld(t, 1, 1, standard()).agreeAll().file(), Options{Submitter: keyOf("somebody").ID()})
+	if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), "the head: the job is signed by 12D3") {
+		t.Errorf("%v", r.Findings)
+	}
+}
+

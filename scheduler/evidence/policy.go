@@ -1,0 +1,149 @@
+package evidence
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+)
+
+// supporters are the votes, one bit each, that gave what an input's verdict is.
+func supporters(v *scheduler.Verdict, input int, t jobs.Tuple) (mask uint32) {
+	for k := range v.Votes {
+		if v.Votes[k].Tuples[input] == t {
+			mask |= 1 << k
+		}
+	}
+	return mask
+}
+
+// circle judges which votes are independent of each other, each set of votes once.
+type circle struct {
+	votes []scheduler.Vote
+	known map[uint32]int
+}
+
+// size is the largest number of votes among those in mask that are all independent of each other.
+func (c *circle) size(mask uint32) int {
+	if n, ok := c.known[mask]; ok || mask == 0 {
+		return n
+	}
+	first := bits.TrailingZeros32(mask)
+	rest := mask &^ (1 << first)
+	with := uint32(0)
+	for k := range c.votes {
+		if rest&(1<<k) != 0 && scheduler.Independent(c.votes[first], c.votes[k]) {
+			with |= 1 << k
+		}
+	}
+	n := max(c.size(rest), 1+c.size(with))
+	c.known[mask] = n
+	return n
+}
+
+// standingOf is how a decided verdict came about.
+func standingOf(v *scheduler.Verdict, need int) Standing {
+	if slices.ContainsFunc(v.Votes, func(x scheduler.Vote) bool { return x.Own }) {
+		return Vouched
+	}
+	c := &circle{v.Votes, map[uint32]int{}}
+	for i := range v.Inputs() {
+		in := v.Input(i)
+		if in.State != scheduler.Stuck && need > 1 && c.size(supporters(v, i, in.Tuple)) < need {
+			return Late
+		}
+	}
+	return Independent
+}
+
+// Shares are what each donor of a decided unit gave to it. The submitter's own runs earn nothing.
+func Shares(v *scheduler.Verdict, need int) map[jobs.NodeID]Share {
+	out := map[jobs.NodeID]Share{}
+	late := standingOf(v, need) == Late
+	for _, x := range v.Votes {
+		if !x.Own {
+			out[x.Worker] = Share{}
+		}
+	}
+	for i := range v.Inputs() {
+		in := v.Input(i)
+		if in.State == scheduler.Stuck {
+			continue
+		}
+		for _, x := range v.Votes {
+			if x.Own || x.Tuples[i] != in.Tuple {
+				continue
+			}
+			s := out[x.Worker]
+			s.Units = 1
+			s.Inputs++
+			s.Fuel += in.Tuple.Fuel
+			out[x.Worker] = s
+		}
+	}
+	if late {
+		for id, s := range out {
+			if !hasPeer(v, id) {
+				s.Late = s.Fuel
+				out[id] = s
+			}
+		}
+	}
+	return out
+}
+
+// hasPeer reports whether a worker's vote is independent of some other: then it was sealed before
+// its worker could see what that one said.
+func hasPeer(v *scheduler.Verdict, id jobs.NodeID) bool {
+	i := slices.IndexFunc(v.Votes, func(x scheduler.Vote) bool { return x.Worker == id })
+	return slices.ContainsFunc(v.Votes, func(x scheduler.Vote) bool {
+		return x.Worker != id && scheduler.Independent(v.Votes[i], x)
+	})
+}
+
+// unmet says what a unit's level asks for and its decided verdict does not have; "" for nothing.
+func unmet(l *scheduler.Ledger, v *scheduler.Verdict, s Standing) string {
+	p := &l.Job().Head.Policy
+	if s == Vouched || v.Done == 0 {
+		return ""
+	}
+	switch p.Level {
+	case jobs.Paranoid:
+		if s == Late {
+			return "some of its votes are late: paranoid asks for votes that are all independent"
+		}
+		if slices.ContainsFunc(v.Votes, func(x scheduler.Vote) bool { return !slices.Equal(x.Tuples, v.Votes[0].Tuples) }) {
+			return "its votes are not unanimous, which paranoid asks for"
+		}
+		if n := networks(l, v.Votes); n < int(p.Votes) {
+			return fmt.Sprintf("its votes come from %d networks, paranoid asks for %d", n, p.Votes)
+		}
+	}
+	return ""
+}
+
+// networks is how many networks the votes' workers were seen in by those who granted them.
+// Private addresses are none.
+func networks(l *scheduler.Ledger, votes []scheduler.Vote) int {
+	seen := map[string]bool{}
+	for _, x := range votes {
+		if x.Seal == nil {
+			continue
+		}
+		told := map[string]int{}
+		best := ""
+		for _, g := range l.Grants(x.Seal.Body.(*jobs.Seal).Grants) {
+			n := g.Body.(*jobs.Grant).Network
+			told[n]++
+			if told[n] > told[best] || told[n] == told[best] && n < best {
+				best = n
+			}
+		}
+		if best != "" {
+			seen[best] = true
+		}
+	}
+	return len(seen)
+}
