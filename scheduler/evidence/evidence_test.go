@@ -184,4 +184,3 @@ func TestAnotherSubmitter(t *testing.T) {
 		t.Errorf("%v", r.Findings)
 	}
 }
-
