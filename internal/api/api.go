@@ -4,13 +4,8 @@
 // Node says what a node can do. A Server puts a Node on the socket, a Client is a Node at
 // the other end of it, so that a command cannot tell whether the node is its own.
 //
-//	GET  /api/v1/status                  POST /api/v1/jobs                    Submission, newline, lines
-//	GET  /api/v1/id                      GET  /api/v1/jobs
-//	GET  /api/v1/peers                   GET  /api/v1/jobs/{job}
-//	POST /api/v1/donate                  GET  /api/v1/jobs/{job}/watch        a Job a line
-//	POST /api/v1/donate/pause            GET  /api/v1/jobs/{job}/results      Result, newline, Size bytes; …
-//	POST /api/v1/donate/resume           POST /api/v1/jobs/{job}/cancel
-//	POST /api/v1/donate/finish           POST /api/v1/jobs/{job}/offer
+// The routes are in routes.go and, for other programs, in an OpenAPI document: docs/openapi.json,
+// which the node also serves.
 //
 // An Error crosses as itself: in the body of an answer that failed, in the trailer of a
 // stream that broke off. A stream that ends in neither way was cut with its connection.
@@ -39,6 +34,8 @@ type Node interface {
 	Jobs(ctx context.Context) ([]Job, error)
 	// Job reads how far a job is.
 	Job(ctx context.Context, ref string) (*Job, error)
+	// Detail reads a job as the page shows it, its units in at most so many cells.
+	Detail(ctx context.Context, ref string, cells int) (*Detail, error)
 	// Watch calls f with the reading as it is now, and again whenever it has changed, at
 	// most ten times a second, until the job is final, f fails or ctx ends.
 	Watch(ctx context.Context, ref string, f func(*Job) error) error

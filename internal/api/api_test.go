@@ -31,6 +31,10 @@ func (b *bench) Jobs(context.Context) ([]Job, error)     { return []Job{*sampleJ
 func (b *bench) Job(_ context.Context, ref string) (*Job, error) {
 	return b.job(ref)
 }
+func (b *bench) Detail(_ context.Context, _ string, cells int) (*Detail, error) {
+	b.did = append(b.did, fmt.Sprintf("detail %d", cells))
+	return sampleDetail(), nil
+}
 func (b *bench) Submit(_ context.Context, s Submission, lines io.Reader) (*Submitted, error) {
 	return b.submit(s, lines)
 }
@@ -87,6 +91,7 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, samplePeers(), first(c.Peers(ctx)))
 	check(t, []Job{*sampleJob()}, first(c.Jobs(ctx)))
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
+	check(t, sampleDetail(), first(c.Detail(ctx, "abc", 100_000)))
 	for _, err := range []error{
 		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Cores: 2, When: "idle"}),
 		c.Pause(ctx, time.Hour), c.Resume(ctx), c.Finish(ctx),
@@ -95,7 +100,7 @@ func TestDocumentsCross(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"cancel abc", "offer abc", "donate {Cores:2 Memory:0 Disk:0 When:idle}", "pause 1h0m0s", "resume", "finish"}, b.did)
+	check(t, []string{"detail 2048", "cancel abc", "offer abc", "donate {Cores:2 Memory:0 Disk:0 When:idle}", "pause 1h0m0s", "resume", "finish"}, b.did)
 }
 
 type answer[T any] struct {

@@ -55,6 +55,25 @@ func (c *Client) Job(ctx context.Context, ref string) (*Job, error) {
 	return get[*Job](ctx, c, jobPath(ref, ""))
 }
 
+// Detail is Node's.
+func (c *Client) Detail(ctx context.Context, ref string, cells int) (*Detail, error) {
+	return get[*Detail](ctx, c, jobPath(ref, "/detail?cells="+strconv.Itoa(cells)))
+}
+
+// Page opens the node's page for a browser, and gives a link that lets one in, once and soon.
+// Port 0 is any.
+func (c *Client) Page(ctx context.Context, port int) (*Page, error) {
+	text, err := json.Marshal(pageRequest{Port: port})
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	answer, err := c.do(ctx, http.MethodPost, "page", bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	return decode[*Page](answer)
+}
+
 // Cancel is Node's.
 func (c *Client) Cancel(ctx context.Context, ref string) error {
 	return c.post(ctx, jobPath(ref, "/cancel"), nil)
@@ -218,6 +237,9 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 	r, err := http.NewRequestWithContext(ctx, method, "http://shoal/api/v1/"+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("ask the node: %w", err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := c.web.Do(r)
 	var dialling *net.OpError

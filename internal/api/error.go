@@ -83,9 +83,13 @@ func decodeError(text []byte) *Error {
 	return d.Error
 }
 
-// statusOf is the HTTP status that says the same as an Error's code.
-func statusOf(code int) int {
-	switch code {
+// statusOf is the HTTP status that says the same as an error.
+func statusOf(err error) int {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return http.StatusRequestEntityTooLarge
+	}
+	switch AsError(err).Code {
 	case CodeUsage:
 		return http.StatusBadRequest
 	case CodeNoNode:

@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestGolden(t *testing.T) {
 	for name, v := range map[string]any{
-		"status": sampleStatus(), "job": sampleJob(), "id": sampleID(), "peers": samplePeers(),
+		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(),
 		"submitted": &Submitted{Job: sampleJob().Job, Inputs: 120, Units: 12, Votes: 2, Held: 5, Wanted: 5, Safe: true, DonorsSeen: 3, Message: "waits"},
 		"result":    &Result{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"},
 		"error":     document{&Error{Code: CodeNotFound, Message: "no job b5f3k2qa", Hint: "see: shoal status"}},
-		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}},
+		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
@@ -53,6 +53,16 @@ func sampleJob() *Job {
 		Inputs: Inputs{Total: 120, Done: 84, Failed: 1}, Donors: 3, Executions: 19, Fuel: 12345, Held: 5, Keepers: 5,
 		Waits: "needs 1 more donor, 1 known", Created: time.Date(2026, 11, 22, 12, 4, 0, 0, time.UTC),
 		RatePerSecond: 0.5, ETASeconds: &eta,
+	}
+}
+
+func sampleDetail() *Detail {
+	return &Detail{
+		Schema: DetailSchema, Job: *sampleJob(),
+		Map:      UnitMap{PerCell: 8, Cells: []Units{{Total: 8, Agreed: 8}, {Total: 4, Open: 1, Running: 2, Sealed: 1}}},
+		Pace:     []PaceSample{{Seconds: 0, Done: 0}, {Seconds: 2.5, Done: 84}},
+		Shares:   []Share{{Peer: "12D3KooWT", Votes: 8}, {Peer: "12D3KooWU", Votes: 8}},
+		Failures: []Result{{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"}},
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,15 +28,22 @@ const (
 
 // Server puts a Node on a socket.
 type Server struct {
+	// Page, where there is one, opens the page for a browser and gives a link to it.
+	Page func(ctx context.Context, port int) (link string, err error)
+
 	node Node
 	log  *slog.Logger
+	feed *Feed
 	busy chan struct{} // a place for each request under way
 }
 
 // NewServer makes a server for a node.
 func NewServer(node Node, log *slog.Logger) *Server {
-	return &Server{node: node, log: log, busy: make(chan struct{}, maxRequests)}
+	return &Server{node: node, log: log, feed: NewFeed(node), busy: make(chan struct{}, maxRequests)}
 }
+
+// Feed is what changes in the node.
+func (s *Server) Feed() *Feed { return s.feed }
 
 // Serve answers until ctx ends; it closes l. Requests under way then are cancelled.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -64,34 +72,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return <-closed
 }
 
-// Handler is the routes alone.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for route, h := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /api/v1/status":             func(w http.ResponseWriter, r *http.Request) error { return reply(w, r, s.node.Status) },
-		"GET /api/v1/id":                 func(w http.ResponseWriter, r *http.Request) error { return reply(w, r, s.node.ID) },
-		"GET /api/v1/peers":              func(w http.ResponseWriter, r *http.Request) error { return reply(w, r, s.node.Peers) },
-		"GET /api/v1/jobs":               func(w http.ResponseWriter, r *http.Request) error { return reply(w, r, s.node.Jobs) },
-		"POST /api/v1/jobs":              s.submit,
-		"GET /api/v1/jobs/{job}":         s.job,
-		"GET /api/v1/jobs/{job}/watch":   s.watch,
-		"GET /api/v1/jobs/{job}/results": s.results,
-		"POST /api/v1/jobs/{job}/cancel": func(w http.ResponseWriter, r *http.Request) error {
-			return s.node.Cancel(r.Context(), r.PathValue("job"))
-		},
-		"POST /api/v1/jobs/{job}/offer": func(w http.ResponseWriter, r *http.Request) error {
-			return s.node.Offer(r.Context(), r.PathValue("job"))
-		},
-		"POST /api/v1/donate":        s.donate,
-		"POST /api/v1/donate/pause":  s.pause,
-		"POST /api/v1/donate/resume": func(w http.ResponseWriter, r *http.Request) error { return s.node.Resume(r.Context()) },
-		"POST /api/v1/donate/finish": func(w http.ResponseWriter, r *http.Request) error { return s.node.Finish(r.Context()) },
-	} {
-		mux.HandleFunc(route, s.answer(h))
-	}
-	return mux
-}
-
 // answer bounds how many requests run at once, and sends the error that h returns. An h
 // that has begun to send a stream ends it with the error.
 func (s *Server) answer(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
@@ -105,6 +85,9 @@ func (s *Server) answer(h func(http.ResponseWriter, *http.Request) error) http.H
 		}
 		out := &began{ResponseWriter: w}
 		err := h(out, r)
+		if r.Method != http.MethodGet {
+			s.feed.Poke() // who follows sees what was done at once
+		}
 		switch {
 		case err == nil && !out.is:
 			w.WriteHeader(http.StatusNoContent)
@@ -143,7 +126,7 @@ func (b *began) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 func sendError(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(statusOf(AsError(err).Code))
+	w.WriteHeader(statusOf(err))
 	w.Write(encodeError(err)) // fails only when nobody listens
 }
 
@@ -157,35 +140,72 @@ func reply[T any](w http.ResponseWriter, r *http.Request, ask func(context.Conte
 	return json.NewEncoder(w).Encode(v)
 }
 
-// receive reads a bounded JSON body and nothing behind it.
+// receive reads a bounded JSON object and nothing behind it. No body at all asks for nothing in
+// particular.
 func receive(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return badRequest(err)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	if err := strict(text); err != nil {
+		return badRequest(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return &Error{Code: CodeUsage, Message: "request: " + err.Error()}
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return &Error{Code: CodeUsage, Message: "request: more than one JSON document"}
+		return badRequest(err)
 	}
 	return nil
 }
 
-func (s *Server) job(w http.ResponseWriter, r *http.Request) error {
-	return reply(w, r, func(ctx context.Context) (*Job, error) { return s.node.Job(ctx, r.PathValue("job")) })
+func badRequest(err error) error {
+	return fmt.Errorf("%w: %w", &Error{Code: CodeUsage, Message: "request"}, err)
 }
 
-func (s *Server) donate(w http.ResponseWriter, r *http.Request) error {
-	var d Donation
-	if err := receive(w, r, &d); err != nil {
-		return err
+// strict refuses what two readers could understand in two ways: a name twice in one object, or
+// something behind the document.
+func strict(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	var open []map[string]bool // the objects that are open: nil for a list
+	name := false              // the next token of the innermost object is a name
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) && len(open) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch token {
+		case json.Delim('{'):
+			open, name = append(open, map[string]bool{}), true
+			continue
+		case json.Delim('['):
+			open, name = append(open, nil), false
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		default:
+			if name {
+				key := token.(string)
+				if inner := open[len(open)-1]; inner[key] {
+					return fmt.Errorf("%q is there twice", cut(key))
+				} else {
+					inner[key] = true
+				}
+				name = false
+				continue
+			}
+		}
+		if len(open) == 0 {
+			if d.More() {
+				return errors.New("more than one JSON document")
+			}
+			return nil
+		}
+		name = open[len(open)-1] != nil
 	}
-	return s.node.Donate(r.Context(), d)
-}
-
-func (s *Server) pause(w http.ResponseWriter, r *http.Request) error {
-	var p pauseRequest
-	if err := receive(w, r, &p); err != nil {
-		return err
-	}
-	return s.node.Pause(r.Context(), p.For)
 }

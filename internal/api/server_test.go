@@ -31,7 +31,10 @@ func raw(t *testing.T, c *Client, method, path, body string) (int, string) {
 }
 
 func TestBadRequests(t *testing.T) {
-	b := &bench{submit: func(Submission, io.Reader) (*Submitted, error) { return &Submitted{}, nil }}
+	b := &bench{
+		submit: func(Submission, io.Reader) (*Submitted, error) { return &Submitted{}, nil },
+		job:    func(string) (*Job, error) { return nil, &Error{Code: CodeNotFound, Message: "no such job"} },
+	}
 	c, _ := serve(t, b)
 	tests := map[string]struct {
 		method, path, body string
@@ -43,7 +46,15 @@ func TestBadRequests(t *testing.T) {
 		"unknown field":      {"POST", "/api/v1/donate", `{"coers":1}`, 400},
 		"two documents":      {"POST", "/api/v1/donate", `{} {}`, 400},
 		"number too large":   {"POST", "/api/v1/donate", `{"cores":1e400}`, 400},
-		"body too large":     {"POST", "/api/v1/donate", `{"when":"` + strings.Repeat("x", maxBody) + `"}`, 400},
+		"body too large":     {"POST", "/api/v1/donate", `{"when":"` + strings.Repeat("x", maxBody) + `"}`, 413},
+		"a name twice":       {"POST", "/api/v1/donate", `{"cores":1,"when":"idle","cores":2}`, 400},
+		"a name twice below": {"POST", "/api/v1/donate", `{"cores":[{"a":[],"b":{},"a":1}]}`, 400},
+		"too deep":           {"POST", "/api/v1/donate", strings.Repeat("[", 20_000), 400},
+		"not an object":      {"POST", "/api/v1/donate", `[1]`, 400},
+		"cut off":            {"POST", "/api/v1/donate", `{"cores":1`, 400},
+		"no number":          {"GET", "/api/v1/jobs/x/detail?cells=-1", "", 400},
+		"another folder":     {"GET", "/api/v1/jobs/..%2f..%2fkey", "", 404},
+		"no page here":       {"POST", "/api/v1/page", "", 422},
 		"no submission":      {"POST", "/api/v1/jobs", "", 400},
 		"submission too big": {"POST", "/api/v1/jobs", strings.Repeat("x", maxSubmission+1), 400},
 		"submission cut":     {"POST", "/api/v1/jobs", `{"program":"/p`, 400},

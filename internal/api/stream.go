@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -116,12 +115,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) results(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	o := ResultsOptions{Follow: query.Has("follow"), Keep: query.Has("keep"), Logs: query.Has("logs")}
-	if query.Has("input") {
-		n, err := strconv.ParseInt(query.Get("input"), 10, 64)
-		if err != nil || n < 1 {
-			return &Error{Code: CodeUsage, Message: "input: not a whole number from 1"}
-		}
-		o.Input = n
+	var err error
+	if o.Input, err = wholeNumber(query, "input", 0); err != nil {
+		return err
 	}
 	var out *streamer
 	return s.node.Results(r.Context(), r.PathValue("job"), o, func(res Result, output io.Reader) (err error) {

@@ -23,6 +23,7 @@ func rooms() []room {
 	return []room{
 		{path: "jobs", may: []string{"github.com/fxamacker/cbor/v2", "github.com/mr-tron/base58"}, pure: true, why: core},
 		{path: "jobs/disk", pure: true, why: core},
+		{path: "jobs/pace", pure: true, why: core},
 		{path: "scheduler", may: []string{"jobs"}, pure: true, why: core},
 		{path: "scheduler/protocol", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 		{path: "scheduler/evidence", may: []string{"jobs", "scheduler"}, pure: true, why: core},

@@ -1,0 +1,50 @@
+package api
+
+import "encoding/json"
+
+// DetailSchema is the schema of a Detail.
+const DetailSchema = "shoal.detail/1"
+
+// How much a Detail tells at most.
+const (
+	DefaultCells   = 480
+	MaxCells       = 2048
+	MaxShares      = 32
+	MaxFailures    = 32
+	MaxPaceSamples = 128
+)
+
+// Detail is a job as the page shows it: bounded, however large the job is.
+type Detail struct {
+	Schema   string       `json:"schema"` // DetailSchema
+	Job      Job          `json:"job"`
+	Map      UnitMap      `json:"map"`
+	Pace     []PaceSample `json:"pace"`     // of this run of the node, the oldest first
+	Shares   []Share      `json:"shares"`   // of the donors, the largest first
+	Failures []Result     `json:"failures"` // inputs that failed, without output, in input order
+}
+
+// UnitMap is a job's units in order, as many in each cell; the last cell may have fewer.
+type UnitMap struct {
+	PerCell int64   `json:"per_cell"`
+	Cells   []Units `json:"cells"`
+}
+
+// PaceSample is how many inputs were done at a time, from when this node began to collect.
+type PaceSample struct {
+	Seconds float64 `json:"seconds"`
+	Done    int64   `json:"done"`
+}
+
+// Share is what a donor has done of a job.
+type Share struct {
+	Peer  string `json:"peer"`
+	Votes int64  `json:"votes"` // its results in accepted units
+}
+
+// MarshalJSON writes empty lists as [], which scripts can walk.
+func (d Detail) MarshalJSON() ([]byte, error) {
+	type plain Detail
+	d.Map.Cells, d.Pace, d.Shares, d.Failures = orEmpty(d.Map.Cells), orEmpty(d.Pace), orEmpty(d.Shares), orEmpty(d.Failures)
+	return json.Marshal(plain(d))
+}
