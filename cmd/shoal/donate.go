@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/config"
 )
 
 // When a donor works.
@@ -94,7 +98,7 @@ func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
 	if o.Donate {
 		p.ui.lends(status)
 	}
-	err = p.report(ctx, s, status)
+	err = p.report(ctx, s, status, &o.Config)
 	switch {
 	case errors.Is(err, errTerminated): // by the system, as services are
 		return nil
@@ -110,7 +114,7 @@ const (
 )
 
 // report says what a node does whenever that has changed.
-func (p *program) report(ctx context.Context, s *session, status *api.Status) error {
+func (p *program) report(ctx context.Context, s *session, status *api.Status, asked *config.Config) error {
 	place, doing := "", ""
 	for look := 0; ; look++ {
 		now := fmt.Sprint(status.Grid.Reachable, status.Grid.Addrs)
@@ -118,6 +122,9 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status) er
 		if settled && now != place {
 			place = now
 			p.ui.listens(status)
+		}
+		if look == settleTime {
+			p.complain(status, asked)
 		}
 		if now := doingNow(status); settled && now != doing {
 			doing = now
@@ -130,5 +137,17 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status) er
 		if status, err = s.Status(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// complain says, once the node has settled, what it was told to do and cannot.
+func (p *program) complain(status *api.Status, asked *config.Config) {
+	port := strconv.Itoa(int(asked.Listen.Port()))
+	there := func(addr string) bool { return slices.Contains(strings.Split(addr, "/"), port) }
+	if port != "0" && len(status.Grid.Addrs) > 0 && !slices.ContainsFunc(status.Grid.Addrs, there) {
+		p.ui.elsewhere(port)
+	}
+	if len(asked.Bootstrap) > 0 && status.Grid.Peers == 0 {
+		p.ui.nobodyThere(asked.Bootstrap)
 	}
 }

@@ -293,6 +293,16 @@ func (u *ui) listens(s *api.Status) {
 	u.say("a friend joins with: shoal donate --bootstrap %s", s.Grid.Addrs[0])
 }
 
+// elsewhere says that a node does not listen where it was told to.
+func (u *ui) elsewhere(port string) {
+	u.say("port %s is taken: listening on another one; --listen chooses", port)
+}
+
+// nobodyThere says that no address to join by has answered.
+func (u *ui) nobodyThere(addrs []string) {
+	u.say("no answer from %s: is that node on? this one goes on trying", strings.Join(addrs, ", "))
+}
+
 // doing says what a node does now.
 func (u *ui) doing(text string) { u.say("%s · %s", time.Now().Format("15:04:05"), text) }
 

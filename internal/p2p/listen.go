@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -17,25 +17,47 @@ import (
 
 // listenAddrs are the addresses to listen on.
 func listenAddrs(cfg Config) []string {
-	if len(cfg.Listen) > 0 {
-		return cfg.Listen
+	addrs := cfg.Listen
+	if len(addrs) == 0 {
+		for _, ip := range []string{"/ip4/0.0.0.0", "/ip6/::"} {
+			addrs = append(addrs, fmt.Sprintf("%s/tcp/%d", ip, cfg.Port), fmt.Sprintf("%s/udp/%d/quic-v1", ip, cfg.Port))
+		}
 	}
-	port := cfg.Port
-	if port != 0 && !portFree(port) {
-		cfg.Logger.Info("port is in use, taking another", slog.Int("port", port))
-		port = 0
+	if !slices.ContainsFunc(addrs, taken) {
+		return addrs
 	}
-	var addrs []string
-	for _, ip := range []string{"/ip4/0.0.0.0", "/ip6/::"} {
-		addrs = append(addrs, fmt.Sprintf("%s/tcp/%d", ip, port), fmt.Sprintf("%s/udp/%d/quic-v1", ip, port))
+	cfg.Logger.Info("port is in use, taking another", slog.Any("addrs", addrs))
+	var free []string
+	for _, a := range addrs {
+		free = append(free, anyPort(a))
 	}
-	return addrs
+	return free
 }
 
-// portFree tries the port before libp2p does, because libp2p listens with SO_REUSEPORT: two
+// taken tries an address before libp2p does, because libp2p listens with SO_REUSEPORT: two
 // nodes on one port would then share it, each getting some of the other's connections.
-func portFree(port int) bool {
-	addr := net.JoinHostPort("", strconv.Itoa(port))
+func taken(addr string) bool {
+	parts := strings.Split(addr, "/") // "", "ip4", the address, "tcp" or "udp", the port, the rest
+	if len(parts) < 5 || parts[4] == "0" {
+		return false
+	}
+	ip := parts[2]
+	if parts[1] == "ip4" && ip == "0.0.0.0" || parts[1] == "ip6" && ip == "::" {
+		ip = ""
+	}
+	return !portFree(net.JoinHostPort(ip, parts[4]))
+}
+
+// anyPort is an address with a port that the system chooses.
+func anyPort(addr string) string {
+	parts := strings.Split(addr, "/")
+	if len(parts) > 4 {
+		parts[4] = "0"
+	}
+	return strings.Join(parts, "/")
+}
+
+func portFree(addr string) bool {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return false
