@@ -43,6 +43,8 @@ func rooms() []room {
 		{path: "internal/p2p/...", may: []string{"jobs", "google.golang.org/protobuf"}, why: adapter},
 		{path: "internal/api/...", may: []string{"jobs", "scheduler", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/web", may: []string{"internal/api", "jobs"}, why: "the page shows what the API says, and knows nothing else"},
+		{path: "internal/host", may: []string{"github.com/godbus/dbus/v5", "github.com/shirou/gopsutil/v4", "github.com/ebitengine/purego", "golang.org/x/sys"}, why: adapter},
+		{path: "internal/service", may: []string{"golang.org/x/sys"}, why: adapter},
 		{path: "internal/archtest", why: "it only reads"},
 		{path: "internal/testsum", why: "it only counts"},
 
