@@ -198,10 +198,18 @@ func failureWords(r api.Result) string {
 	return r.Outcome
 }
 
-// lastLine is the last thing a program said on stderr, as the end of a message.
+// lastLine is the last thing a program said on stderr, as the end of a message. Of a Go
+// program that panicked that is what it panicked of, and not the end of the trace.
 func lastLine(stderr []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(stderr)), "\n")
-	if last := oneLine(lines[len(lines)-1]); last != "" {
+	last := lines[len(lines)-1]
+	for _, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			last = line
+			break
+		}
+	}
+	if last = oneLine(last); last != "" {
 		return " (" + last + ")"
 	}
 	return ""
