@@ -43,7 +43,7 @@ func (n *Node) follow(job *jobs.Job) *collecting {
 	own := job.Head.Submitter == n.self
 	cfg := collect.Config{Keepers: n.client, Disk: n.table("results"), Blobs: n.blobs, Logger: n.log}
 	if own {
-		cfg.Manifest = func(shard uint32) (*jobs.Manifest, error) { return n.submitter.Manifest(job, shard) }
+		cfg.Manifest = func(shard uint32) (*jobs.Manifest, []jobs.Digest, error) { return n.submitter.Manifest(job, shard) }
 	}
 	col, err := collect.New(cfg, job)
 	if err != nil {

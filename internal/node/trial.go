@@ -115,7 +115,7 @@ func (n *Node) saveTrials(ctx context.Context, job *jobs.Job, trials []trial) er
 // locate finds the unit that an input is in.
 func (n *Node) locate(job *jobs.Job, number uint64) (shard uint32, unit uint16, i int, err error) {
 	for shard = range job.Head.Shards() {
-		m, err := n.submitter.Manifest(job, shard)
+		m, _, err := n.submitter.Manifest(job, shard)
 		if err != nil {
 			return 0, 0, 0, err
 		}

@@ -36,7 +36,7 @@ type unit struct {
 	Executions uint32
 	Fuel       uint64 // of the accepted answers, each counted once
 	Own        bool
-	Donors     []jobs.NodeID
+	Donors     []share
 }
 
 // part is one vote's payload and the inputs that are taken from it: all where none are named.
@@ -97,8 +97,8 @@ func (c *Collector) count(u *unit, answered uint64) {
 	if u.Own {
 		t.Own++
 	}
-	for _, d := range u.Donors {
-		c.donors[d] = true
+	for i := range u.Donors {
+		c.earned(&u.Donors[i])
 	}
 }
 
@@ -117,8 +117,8 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 		}
 	}
 	var left []uint16
-	var pairs []disk.Pair
 	var units []*unit
+	proofs := prove(ref, l)
 	var numbers []uint16
 	for _, n := range todo {
 		c.fetchPayloads(ctx, ref, m, l, int(n), set)
@@ -129,13 +129,14 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 			continue
 		}
 		c.keepNames(ctx, ref, &m.Units[n], set)
-		pairs = append(pairs, disk.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
+		proofs.unit(n)
+		proofs.pairs = append(proofs.pairs, disk.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
 		units, numbers = append(units, u), append(numbers, n)
 	}
 	if len(units) == 0 {
 		return left, err
 	}
-	if perr := c.cfg.Disk.Put(ctx, pairs...); perr != nil {
+	if perr := c.cfg.Disk.Put(ctx, proofs.pairs...); perr != nil {
 		return todo, perr
 	}
 	c.mu.Lock()
@@ -264,8 +265,8 @@ func (c *Collector) assemble(l *scheduler.Ledger, n int) (*unit, error) {
 		}
 		u.Parts[at].Inputs = append(u.Parts[at].Inputs, uint16(i))
 	}
+	u.Donors = sharesOf(v, int(c.job.Head.Policy.Votes))
 	for _, vote := range v.Votes {
-		u.Donors = append(u.Donors, vote.Worker)
 		u.Own = u.Own || vote.Own
 	}
 	return u, nil

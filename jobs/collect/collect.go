@@ -13,6 +13,7 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/evidence"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -39,8 +40,9 @@ type Config struct {
 	Disk    disk.Disk
 	Blobs   Blobs
 	Logger  *slog.Logger
-	// Manifest gives a shard's manifest where this node has it; else the keepers are asked.
-	Manifest func(shard uint32) (*jobs.Manifest, error)
+	// Manifest gives a shard's manifest, with its path to the head's root, where this node has it;
+	// else the keepers are asked.
+	Manifest func(shard uint32) (*jobs.Manifest, []jobs.Digest, error)
 }
 
 // Pace of collecting.
@@ -58,13 +60,13 @@ type Collector struct {
 	job *jobs.Job
 
 	mu        sync.Mutex
-	manifests map[uint32]*jobs.Manifest
+	manifests map[uint32]*listed
 	accepted  map[uint32][]bool // by shard and unit
 	summaries map[uint32]*scheduler.Summary
 	seen      map[seenKey]uint64 // versions of keepers' summaries that prompted a look
 	tally     Tally
 	changed   chan struct{}
-	donors    map[jobs.NodeID]bool
+	donors    map[jobs.NodeID]evidence.Share
 	firstDone time.Time // when the first unit was accepted in this run
 	doneThen  uint64
 	lastDone  time.Time // when the last unit was
@@ -92,8 +94,8 @@ type Tally struct {
 // New makes the collector of a job and takes up what was accepted before.
 func New(cfg Config, job *jobs.Job) (*Collector, error) {
 	c := &Collector{
-		cfg: cfg, job: job, manifests: map[uint32]*jobs.Manifest{}, accepted: map[uint32][]bool{},
-		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, changed: make(chan struct{}), donors: map[jobs.NodeID]bool{},
+		cfg: cfg, job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]bool{},
+		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, changed: make(chan struct{}), donors: map[jobs.NodeID]evidence.Share{},
 	}
 	return c, c.restore()
 }
@@ -263,29 +265,44 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 	return err
 }
 
+// listed is a shard's manifest, and what shows that it is the one the head commits to.
+type listed struct {
+	manifest *jobs.Manifest
+	path     []jobs.Digest
+}
+
 // manifest gives a shard's manifest.
 func (c *Collector) manifest(ctx context.Context, ref protocol.ShardRef) (*jobs.Manifest, error) {
+	m, err := c.listed(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return m.manifest, nil
+}
+
+func (c *Collector) listed(ctx context.Context, ref protocol.ShardRef) (*listed, error) {
 	c.mu.Lock()
 	m := c.manifests[ref.Shard]
 	c.mu.Unlock()
 	if m != nil {
 		return m, nil
 	}
+	m = &listed{}
 	if c.cfg.Manifest != nil {
-		m, _ = c.cfg.Manifest(ref.Shard) // the keepers have it too
+		m.manifest, m.path, _ = c.cfg.Manifest(ref.Shard) // the keepers have it too
 	}
-	if m == nil {
+	if m.manifest == nil {
 		d, err := c.cfg.Keepers.Describe(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
-		m = d.Manifest
+		m.manifest, m.path = d.Manifest, d.Path
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.manifests[ref.Shard] = m
 	if c.accepted[ref.Shard] == nil {
-		c.accepted[ref.Shard] = make([]bool, len(m.Units))
+		c.accepted[ref.Shard] = make([]bool, len(m.manifest.Units))
 	}
 	return m, nil
 }

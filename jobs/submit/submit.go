@@ -251,13 +251,14 @@ func (s *Submitter) Update(ctx context.Context, id jobs.JobID, change func(*Own)
 	return s.cfg.Disk.Put(ctx, disk.Pair{Key: key(ownPrefix, id[:]), Value: jobs.Encode(o)})
 }
 
-// Manifest gives a shard's manifest of an own job.
-func (s *Submitter) Manifest(job *jobs.Job, shard uint32) (*jobs.Manifest, error) {
+// Manifest gives a shard's manifest of an own job, with its path to the head's root.
+func (s *Submitter) Manifest(job *jobs.Job, shard uint32) (*jobs.Manifest, []jobs.Digest, error) {
 	raw, proof, err := s.shard(job, shard)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return jobs.OpenManifest(&job.Head, shard, raw, proof)
+	m, err := jobs.OpenManifest(&job.Head, shard, raw, proof)
+	return m, proof, err
 }
 
 func (s *Submitter) shard(job *jobs.Job, shard uint32) (manifest []byte, proof []jobs.Digest, err error) {

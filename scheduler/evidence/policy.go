@@ -132,17 +132,8 @@ func networks(l *scheduler.Ledger, votes []scheduler.Vote) int {
 		if x.Seal == nil {
 			continue
 		}
-		told := map[string]int{}
-		best := ""
-		for _, g := range l.Grants(x.Seal.Body.(*jobs.Seal).Grants) {
-			n := g.Body.(*jobs.Grant).Network
-			told[n]++
-			if told[n] > told[best] || told[n] == told[best] && n < best {
-				best = n
-			}
-		}
-		if best != "" {
-			seen[best] = true
+		if n := l.Network(x.Seal); n != "" {
+			seen[n] = true
 		}
 	}
 	return len(seen)

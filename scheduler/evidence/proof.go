@@ -58,7 +58,7 @@ func Custody(l *scheduler.Ledger) []*jobs.Record {
 		}
 	}
 	custodians := l.Custodians()
-	out := slices.DeleteFunc(general, func(r *jobs.Record) bool {
+	return slices.DeleteFunc(general, func(r *jobs.Record) bool {
 		switch r.Kind {
 		case jobs.KindPlacement:
 			return false
@@ -69,8 +69,6 @@ func Custody(l *scheduler.Ledger) []*jobs.Record {
 		}
 		return true
 	})
-	slices.SortStableFunc(out, func(a, b *jobs.Record) int { return cmp.Compare(a.Kind, b.Kind) })
-	return out[:min(len(out), MaxCustody)]
 }
 
 // Grants are the grants of a ledger that a proof's seals lean on.

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -29,7 +30,8 @@ func Begin(w io.Writer, job *jobs.Job) (*Writer, error) {
 var errOrder = errors.New("evidence: not the next shard or unit")
 
 // Shard begins the next shard: its manifest with the path to the head's root, who has custody
-// of it, and the grants that its units' seals lean on.
+// of it, and the grants that its units' seals lean on. Of more records of custody than are read,
+// placements and receipts are written before hand-overs.
 func (w *Writer) Shard(manifest []byte, proof []jobs.Digest, custody, grants []*jobs.Record) error {
 	if w.left > 0 || w.next >= w.job.Head.Shards() {
 		return errOrder
@@ -40,6 +42,8 @@ func (w *Writer) Shard(manifest []byte, proof []jobs.Digest, custody, grants []*
 		w.grants[g.ID] = g
 	}
 	w.chunk = chunk{}
+	slices.SortStableFunc(custody, func(a, b *jobs.Record) int { return cmp.Compare(a.Kind, b.Kind) })
+	custody = custody[:min(len(custody), MaxCustody)]
 	err := writeSection(w.w, shardPart{Shard: w.next, Manifest: manifest, Proof: proof, Custody: sorted(custody)})
 	w.next++
 	return err

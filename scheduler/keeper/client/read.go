@@ -156,6 +156,7 @@ func (c *Client) Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID
 type Described struct {
 	Job      *jobs.Job
 	Manifest *jobs.Manifest
+	Path     []jobs.Digest // from the manifest to the head's root
 }
 
 // Describe gets a shard's manifest, and with it the job's head.
@@ -192,7 +193,7 @@ func (c *Client) describe(ctx context.Context, ref protocol.ShardRef, at jobs.No
 	if err != nil {
 		return nil, err
 	}
-	return &Described{Job: job, Manifest: m}, nil
+	return &Described{Job: job, Manifest: m, Path: a.Proof}, nil
 }
 
 // Publish asks one node to hold a shard and gives its receipt; nil while it still fetches.

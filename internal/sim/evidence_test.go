@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/scheduler/evidence"
+)
+
+// evidenceOf is what a collector shows of its job, checked by nobody in particular.
+func evidenceOf(t *testing.T, c *collect.Collector, o evidence.Options) *evidence.Report {
+	t.Helper()
+	var file bytes.Buffer
+	if err := c.Evidence(context.Background(), &file); err != nil {
+		t.Fatal(err)
+	}
+	r, err := evidence.Check(&file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// What a collector accepted it can prove, though keepers and workers came and went meanwhile, and
+// so can any other node that collects the job. Both give the donors the same credit.
+func TestEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		slow := donor
+		slow.Takes = 10 * time.Second
+		for range 9 {
+			g.Add(slow)
+		}
+		s := g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 60, PerUnit: 3})
+		time.Sleep(30 * time.Second)
+		for _, n := range g.nodes[:3] {
+			n.Kill()
+		}
+		c := check(t, s, job, time.Hour)
+		mine := evidenceOf(t, c, evidence.Options{Submitter: s.ID()})
+		if !mine.Valid() || mine.Proved != 20 || mine.Answers != 60 {
+			t.Errorf("%d units proved: %v", mine.Proved, mine.Findings)
+		}
+		others := evidenceOf(t, check(t, g.nodes[5], job, time.Hour), evidence.Options{Submitter: s.ID()})
+		if !others.Valid() || others.Proved != 20 {
+			t.Errorf("%d units proved to another node: %v", others.Proved, others.Findings)
+		}
+		given := c.Credit()
+		for id, share := range mine.Donors {
+			if given[id] != *share {
+				t.Errorf("credit of %s: %+v in evidence, %+v at the collector", id.Short(), *share, given[id])
+			}
+		}
+	})
+}
+
+// A job that its submitter ran alone is proved by its word, and a file of a job that goes on is
+// one only where that is asked for.
+func TestEvidenceAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		n := g.Add(Kind{Keeps: true, RunsOwn: true, Slots: 2})
+		c := check(t, n, submitTo(t, n, Job{Inputs: 50, PerUnit: 7}), time.Minute)
+		if r := evidenceOf(t, c, evidence.Options{}); !r.Valid() || r.Vouched != 8 || r.Answers != 50 {
+			t.Errorf("%+v", r)
+		}
+		open, err := collect.New(collect.Config{Keepers: n.Client, Disk: newDisk().table('c'), Blobs: n.blob, Logger: g.Logger}, c.Job())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := evidenceOf(t, open, evidence.Options{}); r.Valid() || r.Proved != 0 {
+			t.Errorf("nothing accepted: %+v", r)
+		}
+		if r := evidenceOf(t, open, evidence.Options{Partial: true}); !r.Valid() {
+			t.Errorf("nothing accepted, partial: %v", r.Findings)
+		}
+	})
+}
