@@ -29,10 +29,23 @@ func UnitInputs(inputs uint64, perInput time.Duration, cores int) int {
 	return int(min(max(n, 1), MaxUnitInputs))
 }
 
+// UnitCount is how many units a Splitter makes of inputs whose packs are all small.
+func UnitCount(inputs uint64, perUnit int, ramp bool) (units uint64) {
+	s := Splitter{PerUnit: perUnit, Ramp: ramp}
+	for left := inputs; left > 0 && s.room() < perUnit; s.units++ {
+		left -= min(left, uint64(s.room()))
+		inputs, units = left, units+1
+	}
+	return units + (inputs+uint64(perUnit)-1)/uint64(perUnit)
+}
+
 // Splitter cuts a job's inputs, given one by one in order, into units and shards.
 type Splitter struct {
 	// PerUnit is how many inputs a unit has at most.
 	PerUnit int
+	// Ramp lets the first units be smaller, 1 input, then 2, 4, …, up to PerUnit: whoever waits
+	// for the answers in order has the first ones soon, for a dozen units more.
+	Ramp bool
 	// PutPack stores a pack that is too large for its manifest.
 	PutPack func(pack []byte) (Blob, error)
 	// PutManifest stores a finished shard's manifest.
@@ -49,7 +62,7 @@ type Splitter struct {
 // Add appends one input.
 func (s *Splitter) Add(in Input) error {
 	size := len(in.Data) + len(in.Name) + 64
-	if len(s.pack) > 0 && (len(s.pack) >= s.PerUnit || s.size+size > MaxPack-64) {
+	if len(s.pack) > 0 && (len(s.pack) >= s.room() || s.size+size > MaxPack-64) {
 		if err := s.endUnit(); err != nil {
 			return err
 		}
@@ -57,6 +70,14 @@ func (s *Splitter) Add(in Input) error {
 	s.pack = append(s.pack, in)
 	s.size += size
 	return nil
+}
+
+// room is how many inputs the unit that is being filled may have.
+func (s *Splitter) room() int {
+	if s.Ramp && s.units < 12 { // 1<<12 is MaxUnitInputs
+		return min(s.PerUnit, 1<<s.units)
+	}
+	return s.PerUnit
 }
 
 func (s *Splitter) endUnit() error {
@@ -84,7 +105,7 @@ func (s *Splitter) AddRange(first, last int64) error {
 		return err
 	}
 	for left := uint64(last) - uint64(first) + 1; left > 0; {
-		n := min(left, uint64(s.PerUnit))
+		n := min(left, uint64(s.room()))
 		if err := s.addUnit(UnitSpec{Count: uint32(n), Source: FromRange, From: first}); err != nil {
 			return err
 		}

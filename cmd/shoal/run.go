@@ -47,6 +47,7 @@ func (p *program) runJob(ctx context.Context, job *jobFlags, node *nodeFlags, de
 	if lines != nil {
 		defer lines.Close()
 	}
+	sub.Alone = true
 	if sub.DryRun {
 		return p.dryRun(ctx, sub, lines, node)
 	}
@@ -66,7 +67,6 @@ func (p *program) runJob(ctx context.Context, job *jobFlags, node *nodeFlags, de
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 
-	sub.Alone = true
 	done, err := s.Submit(ctx, sub, lines)
 	switch {
 	case interrupted(err):

@@ -171,8 +171,8 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-func (n *Node) dryRun(h *jobs.Head, in *submit.Inputs, perUnit int) (*api.Submitted, error) {
-	units := (in.Count() + uint64(perUnit) - 1) / uint64(perUnit)
+func (n *Node) dryRun(h *jobs.Head, in *submit.Inputs, perUnit int, ramp bool) (*api.Submitted, error) {
+	units := jobs.UnitCount(in.Count(), perUnit, ramp)
 	donors, _ := n.net.donors()
 	return &api.Submitted{Inputs: int64(in.Count()), Units: int64(units), Votes: int(h.Policy.Votes), DonorsSeen: donors}, nil
 }

@@ -185,10 +185,10 @@ func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*
 		return nil, err
 	}
 	if s.DryRun {
-		return n.dryRun(&h, in, perUnit)
+		return n.dryRun(&h, in, perUnit, ramp(&s))
 	}
 	job, err := n.submitter.Create(ctx, submit.Spec{
-		Head: h, PerUnit: perUnit, Inputs: in.Each, Content: content, Local: s.Local, Alone: s.Alone,
+		Head: h, PerUnit: perUnit, Ramp: ramp(&s), Inputs: in.Each, Content: content, Local: s.Local, Alone: s.Alone,
 	})
 	if err != nil {
 		return nil, createError(err)
@@ -206,6 +206,10 @@ func createError(err error) error {
 	}
 	return &api.Error{Code: api.CodeRefused, Message: "the job cannot be made: " + err.Error(), Hint: "shoal help submit"}
 }
+
+// ramp is whether a person waits for the answers: then the first units are small. One who chose
+// the size of units gets that.
+func ramp(s *api.Submission) bool { return s.Alone && s.PerUnit == 0 }
 
 // size says how many inputs a unit gets.
 func (n *Node) size(ctx context.Context, s *api.Submission, h *jobs.Head, in *submit.Inputs) (int, []trial, error) {

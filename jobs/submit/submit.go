@@ -67,6 +67,7 @@ func New(cfg Config) *Submitter { return &Submitter{cfg: cfg} }
 type Spec struct {
 	Head    jobs.Head
 	PerUnit int
+	Ramp    bool // smaller units first, as jobs.Splitter says
 	// Inputs calls add for every input, or addRange; it can be called only once.
 	Inputs func(add func(jobs.Input) error, addRange func(first, last int64) error) error
 	// Content tells jobs of equal content by: program, arguments, inputs, data, limits, policy
@@ -141,7 +142,7 @@ func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 	var manifests [][]byte
 	var blobs []jobs.Blob
 	split := jobs.Splitter{
-		PerUnit: spec.PerUnit,
+		PerUnit: spec.PerUnit, Ramp: spec.Ramp,
 		PutPack: func(pack []byte) (jobs.Blob, error) {
 			b, err := s.cfg.Blobs.Put(bytesReader(pack), jobs.MaxPack)
 			if err != nil {
