@@ -25,6 +25,7 @@ func rooms() []room {
 		{path: "jobs/disk", pure: true, why: core},
 		{path: "jobs/pace", pure: true, why: core},
 		{path: "scheduler", may: []string{"jobs"}, pure: true, why: core},
+		{path: "scheduler/trust", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 		{path: "scheduler/protocol", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 		{path: "scheduler/evidence", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 
@@ -64,7 +65,7 @@ func rooms() []room {
 
 // doing is what a doer may import: the nouns, the brain, and the way to speak to keepers.
 func doing() []string {
-	return []string{"jobs", "jobs/disk", "scheduler", "scheduler/protocol", "scheduler/keeper/client"}
+	return []string{"jobs", "jobs/disk", "scheduler", "scheduler/trust", "scheduler/protocol", "scheduler/keeper/client"}
 }
 
 func (r room) covers(path string) bool { return covers(r.path, path) }

@@ -1,0 +1,301 @@
+package trust
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/shoalgrid/shoal/jobs"
+)
+
+// Plan says how often answers that stand are voted on again: how many voters more than the least
+// an answer needs, as an average over units. Which units is up to the submitter's secret coin.
+type Plan struct {
+	Quiet   float64 // while nobody dissents
+	Dissent float64 // more for each dissent of a proven donor …
+	Most    float64 // … up to this
+	Alarm   float64 // once donors were proved to have lied together
+	Doubt   int     // of a dissenter's last units, so many get one more
+	Late    float64 // share of what late votes decided that the submitter runs itself
+}
+
+// PlanOf is the plan of a level. Only strong looks twice. Its numbers are the outcome of a search
+// (RATIONALE, "Why are strong's votes asked for one after the other?").
+func PlanOf(l jobs.Level) Plan {
+	if l != jobs.Strong {
+		return Plan{}
+	}
+	return Plan{Quiet: 0.05, Dissent: 0.005, Most: 0.15, Alarm: 1, Doubt: 16, Late: 0.05}
+}
+
+// Suspicion is what a job has seen of lies, and what that cost.
+type Suspicion struct {
+	_       struct{} `cbor:",toarray"`
+	Dissent uint32   // wrong votes of proven donors, each alone with its answer
+	Rings   uint32   // units about which donors were proved to have lied together
+	Spent   uint32   // votes asked for because of a ring
+}
+
+// Acceptance is the state of one job's acceptance. It is not safe for concurrent use.
+type Acceptance struct {
+	rule    Rule
+	plan    Plan
+	coin    Coin
+	book    *Book
+	units   []unit
+	names   []jobs.NodeID // donors, by their number here
+	number  map[jobs.NodeID]uint32
+	leaning map[uint32][]uint32 // units that a donor was credited for
+	again   map[uint32]bool     // units whose answers may stand no more
+	rate    float64             // of extra voters, when units were looked through last
+	seen    Suspicion
+}
+
+// unit is what became of a unit.
+type unit struct {
+	accepted bool
+	own      bool        // by the submitter's own run: nothing can bring it down
+	extra    uint8       // voters more than the least that its answer has
+	doubt    uint8       // that it is to have whatever the rate
+	lot      float32     // of the audit coin, plus one; 0: not tossed yet
+	answer   jobs.Digest // accepted last
+	right    []uint32    // donors credited for it
+	wrong    []uint32    // donors blamed for it
+}
+
+// NewAcceptance begins the acceptance of a job of so many units.
+func NewAcceptance(rule Rule, plan Plan, coin Coin, book *Book, units int) *Acceptance {
+	a := &Acceptance{
+		rule: rule, plan: plan, coin: coin, book: book, units: make([]unit, units),
+		number: map[jobs.NodeID]uint32{}, leaning: map[uint32][]uint32{}, again: map[uint32]bool{},
+	}
+	a.rate = a.Rate()
+	return a
+}
+
+// Suspicion is what the job has seen of lies.
+func (a *Acceptance) Suspicion() Suspicion { return a.seen }
+
+// Rate is the average number of voters more than the least that answers need now. It grows with
+// what was seen, and falls back when the budget of an alarm is spent.
+func (a *Acceptance) Rate() float64 {
+	r := max(a.plan.Quiet, min(a.plan.Quiet+a.plan.Dissent*float64(a.seen.Dissent), a.plan.Most))
+	if a.seen.Rings > 0 && !a.Degraded() {
+		r = max(r, a.plan.Alarm)
+	}
+	return r
+}
+
+// Degraded reports that donors lied together and the budget for looking after what they did, one
+// vote for each unit of the job, is spent.
+func (a *Acceptance) Degraded() bool { return a.seen.Rings > 0 && int(a.seen.Spent) >= len(a.units) }
+
+// extra is how many voters more than the least a unit needs now. What was asked for once stays so.
+func (a *Acceptance) extra(n uint32) int {
+	u := &a.units[n]
+	whole, part := math.Modf(a.Rate())
+	if part > 0 {
+		if u.lot == 0 {
+			u.lot = float32(1 + a.coin.toss(n, auditLot))
+		}
+		if float64(u.lot-1) < part {
+			whole++
+		}
+	}
+	return max(int(whole), int(u.extra), int(u.doubt))
+}
+
+// Judge decides about a unit by all its votes, and draws the consequences for their authors.
+func (a *Acceptance) Judge(n uint32, votes []Vote) Decision {
+	delete(a.again, n)
+	u := &a.units[n]
+	extra := a.extra(n)
+	if extra > int(u.extra) && u.accepted && a.seen.Rings > 0 {
+		a.seen.Spent += uint32(extra - int(u.extra))
+	}
+	d := a.rule.Decide(votes, a.book, extra)
+	switch {
+	case d.Step == More && !a.someoneElse(votes):
+		d = Decision{Step: Run}
+	case d.Step == Accept && d.Late && a.coin.toss(n, lateLot) < a.plan.Late:
+		d = Decision{Step: Run}
+	}
+	u.accepted = d.Step == Accept
+	if u.accepted {
+		u.own, u.extra = d.Own, uint8(extra)
+		a.settle(n, votes, d)
+	}
+	return d
+}
+
+// someoneElse reports whether there is a donor with standing that has not voted.
+func (a *Acceptance) someoneElse(votes []Vote) bool {
+	left := a.book.Proven()
+	for _, v := range votes {
+		if !v.Own && a.book.Get(v.Worker).Proven() {
+			left--
+		}
+	}
+	return left > 0
+}
+
+// settle credits and blames the authors of a unit's votes for its accepted answer, each once.
+// Late votes earn nothing: they can be copied.
+func (a *Acceptance) settle(n uint32, votes []Vote, d Decision) {
+	u := &a.units[n]
+	fell := len(u.right) > 0 && u.answer != d.Answer // an answer that stood was wrong
+	u.answer = d.Answer
+	rings := a.rings(votes, d.Answer, fell)
+	if len(rings) > 0 {
+		a.seen.Rings++
+	}
+	for _, v := range votes {
+		if v.Own {
+			continue
+		}
+		id := a.numberOf(v.Worker)
+		switch {
+		case v.Answer != d.Answer && !slices.Contains(u.wrong, id):
+			u.wrong = append(u.wrong, id)
+			u.right = slices.DeleteFunc(u.right, func(x uint32) bool { return x == id })
+			a.blame(v.Worker, slices.Contains(rings, v.Answer))
+		case v.Answer == d.Answer && !v.Late && len(votes) > 1 && !a.book.Get(v.Worker).Burned &&
+			!slices.Contains(u.right, id) && !slices.Contains(u.wrong, id):
+			u.right = append(u.right, id)
+			a.leaning[id] = append(a.leaning[id], n)
+			a.book.change(v.Worker, (*Donor).right)
+		}
+	}
+}
+
+// rings are the wrong answers that prove a lie: two proven donors gave it, or two on whom it
+// stood, neither able to see the other's. (A late vote proves nothing about the one it repeats:
+// otherwise a copy could make a liar of a machine that failed once.)
+func (a *Acceptance) rings(votes []Vote, answer jobs.Digest, fell bool) (out []jobs.Digest) {
+	for i, v := range votes {
+		if v.Own || v.Answer == answer || slices.Contains(out, v.Answer) {
+			continue
+		}
+		n := 0
+		for _, o := range votes[i:] {
+			if !o.Own && !o.Late && o.Answer == v.Answer && (fell || a.book.Get(o.Worker).Proven()) {
+				n++
+			}
+		}
+		if n > 1 {
+			out = append(out, v.Answer)
+		}
+	}
+	return out
+}
+
+// blame draws the consequences of a wrong vote. A lone one is a fault, since hardware fails; who
+// lied together with others is burned, and with it everything that leaned on it.
+func (a *Acceptance) blame(donor jobs.NodeID, lied bool) {
+	switch d := a.book.Get(donor); {
+	case d.Burned:
+	case lied:
+		a.book.change(donor, func(d *Donor) { d.Burned, d.Accepted = true, 0 })
+		for _, n := range a.leaning[a.numberOf(donor)] {
+			if !a.units[n].own {
+				a.again[n] = true
+			}
+		}
+	default:
+		if d.Proven() {
+			a.seen.Dissent++
+			a.doubt(donor)
+		}
+		a.book.change(donor, (*Donor).wrong)
+	}
+}
+
+// doubt asks for one more vote for the last units of a proven donor that was wrong: who begins to
+// lie does not stop, and nor does failing hardware.
+func (a *Acceptance) doubt(donor jobs.NodeID) {
+	units := a.leaning[a.numberOf(donor)]
+	for _, n := range units[max(0, len(units)-a.plan.Doubt):] {
+		if u := &a.units[n]; !u.own {
+			u.doubt = 1
+			a.again[n] = true
+		}
+	}
+}
+
+func (a *Acceptance) numberOf(id jobs.NodeID) uint32 {
+	n, ok := a.number[id]
+	if !ok {
+		n = uint32(len(a.names))
+		a.names = append(a.names, id)
+		a.number[id] = n
+	}
+	return n
+}
+
+// Again gives the units, in order, whose answers may stand no more, because what they lean on
+// fell, or because more is asked of an answer now. They are to be judged again.
+func (a *Acceptance) Again() []uint32 {
+	if rate := a.Rate(); rate != a.rate {
+		a.rate = rate
+		for n := range a.units {
+			if u := &a.units[n]; u.accepted && !u.own && a.extra(uint32(n)) > int(u.extra) {
+				a.again[uint32(n)] = true
+			}
+		}
+	}
+	out := make([]uint32, 0, len(a.again))
+	for n := range a.again {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Standing is what is to be kept of a unit for Restore.
+type Standing struct {
+	_        struct{} `cbor:",toarray"`
+	Accepted bool
+	Own      bool
+	Extra    uint8 // voters more than the least that its answer has
+	Doubt    uint8 // that it is to have
+	Answer   jobs.Digest
+	Right    []jobs.NodeID // credited for it
+	Wrong    []jobs.NodeID // blamed for it
+}
+
+// Standing is where a unit stands.
+func (a *Acceptance) Standing(n uint32) Standing {
+	u := &a.units[n]
+	return Standing{Accepted: u.accepted, Own: u.own, Extra: u.extra, Doubt: u.doubt, Answer: u.answer, Right: a.named(u.right), Wrong: a.named(u.wrong)}
+}
+
+func (a *Acceptance) named(numbers []uint32) []jobs.NodeID {
+	out := make([]jobs.NodeID, len(numbers))
+	for i, n := range numbers {
+		out[i] = a.names[n]
+	}
+	return out
+}
+
+// RestoreUnit takes up a unit as Standing gave it.
+func (a *Acceptance) RestoreUnit(n uint32, s Standing) error {
+	if int(n) >= len(a.units) || len(s.Right)+len(s.Wrong) > 2*jobs.MaxVotes {
+		return fmt.Errorf("unit %d: not a standing of this job", n)
+	}
+	u := &a.units[n]
+	*u = unit{accepted: s.Accepted, own: s.Own, extra: s.Extra, doubt: s.Doubt, answer: s.Answer}
+	for _, id := range s.Right {
+		u.right = append(u.right, a.numberOf(id))
+		a.leaning[a.numberOf(id)] = append(a.leaning[a.numberOf(id)], n)
+		if u.accepted && !u.own && (u.doubt > u.extra || a.book.Get(id).Burned) {
+			a.again[n] = true
+		}
+	}
+	for _, id := range s.Wrong {
+		u.wrong = append(u.wrong, a.numberOf(id))
+	}
+	return nil
+}
+
+// Restore takes up what the job had seen, after its units. Everything is looked through once.
+func (a *Acceptance) Restore(s Suspicion) { a.seen, a.rate = s, -1 }
