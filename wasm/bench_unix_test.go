@@ -5,6 +5,7 @@ package wasm_test
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,16 +24,18 @@ func BenchmarkInput(b *testing.B) {
 		name    string
 		program func(testing.TB) wasm.Program
 		args    []string
+		file    *wasm.File
 	}{
-		{"empty", func(t testing.TB) wasm.Program { return module(t, command{}.assemble()) }, nil},
-		{"go", func(t testing.TB) wasm.Program { return program(t, goGuest(t, "tool")) }, []string{"upper"}},
+		{"empty", func(t testing.TB) wasm.Program { return module(t, command{}.assemble()) }, nil, nil},
+		{"c", cProgram, []string{"/in/hello"}, &wasm.File{Name: "hello", Path: "doc.go"}},
+		{"go", func(t testing.TB) wasm.Program { return program(t, goGuest(t, "tool")) }, []string{"upper"}, nil},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			g := start(b, wasm.Spec{Program: c.program(b)})
+			g := start(b, wasm.Spec{Program: c.program(b), Profile: wasm.DefaultProfile})
 			var guest time.Duration
 			began := ownCPU(b)
 			for b.Loop() {
-				r, err := g.Run(b.Context(), wasm.Input{Args: c.args, Stdin: strings.NewReader("hello")}, io.Discard)
+				r, err := g.Run(b.Context(), wasm.Input{Args: c.args, Stdin: strings.NewReader("hello"), File: c.file}, io.Discard)
 				if err != nil || r.Outcome != jobs.OK {
 					b.Fatal(r, err)
 				}
@@ -42,6 +45,16 @@ func BenchmarkInput(b *testing.B) {
 			b.ReportMetric(float64((ownCPU(b)-began).Microseconds())/float64(b.N), "parent-us/op")
 		})
 	}
+}
+
+// cProgram is a cat in C that comes with wazero.
+func cProgram(t testing.TB) wasm.Program {
+	t.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program(t, filepath.Join(strings.TrimSpace(string(dir)), "imports", "wasi_snapshot_preview1", "example", "testdata", "zig-cc", "cat.wasm"))
 }
 
 // ownCPU is the CPU time that the test's own process has used.
@@ -66,7 +79,7 @@ func BenchmarkStart(b *testing.B) {
 				dir := filepath.Join(b.TempDir(), "cache")
 				s := sandboxIn(b, dir)
 				once := func() {
-					g, err := s.Start(b.Context(), wasm.Spec{Program: p})
+					g, err := s.Start(b.Context(), wasm.Spec{Program: p, Profile: wasm.DefaultProfile})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,4 +152,58 @@ func TestKilledChildIsReplaced(t *testing.T) {
 			t.Errorf("%v: %s", r.Outcome, r.Reason)
 		}
 	}
+}
+
+// BenchmarkPause is the time from asking a computing guest to stop until it stands still, and
+// from asking it to go on until it may. A stranger's stops when it would have its turn, which
+// on a busy machine comes late: it does not compute before either.
+func BenchmarkPause(b *testing.B) {
+	b.Run("own", func(b *testing.B) { benchmarkPause(b, false) })
+	b.Run("stranger's", func(b *testing.B) { benchmarkPause(b, true) })
+}
+
+func benchmarkPause(b *testing.B, idle bool) {
+	g := start(b, wasm.Spec{Program: module(b, spinning()), Idle: idle})
+	before := children(b, os.Getpid())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := g.Run(context.Background(), wasm.Input{}, io.Discard)
+		ended <- err
+	}()
+	if len(before) != 1 {
+		b.Fatalf("children: %v", before)
+	}
+	stopped := func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", before[0]))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		return rest[0] == 'T'
+	}
+	var pausing, resuming, longest time.Duration
+	for b.Loop() {
+		began := time.Now()
+		if err := g.Pause(); err != nil {
+			b.Fatal(err)
+		}
+		for !stopped() {
+			runtime.Gosched()
+		}
+		took := time.Since(began)
+		pausing, longest = pausing+took, max(longest, took)
+		began = time.Now()
+		if err := g.Resume(); err != nil {
+			b.Fatal(err)
+		}
+		for stopped() {
+			runtime.Gosched()
+		}
+		resuming += time.Since(began)
+	}
+	b.ReportMetric(float64(pausing.Microseconds())/float64(b.N)/1000, "pause-ms")
+	b.ReportMetric(float64(longest.Microseconds())/1000, "longest-pause-ms")
+	b.ReportMetric(float64(resuming.Microseconds())/float64(b.N)/1000, "resume-ms")
+	g.Close()
+	<-ended
 }

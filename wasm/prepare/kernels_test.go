@@ -153,6 +153,8 @@ func BenchmarkKernels(b *testing.B) {
 	b.ReportMetric(geomean(toPlain), "prepared/plain")
 	if len(toNative) > 0 {
 		b.ReportMetric(geomean(toNative), "prepared/native")
+	} else {
+		b.Log("native: clang-16 is not installed")
 	}
 	b.ReportMetric(0, "ns/op")
 }
