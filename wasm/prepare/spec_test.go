@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -323,6 +324,11 @@ func TestSpecSuite(t *testing.T) {
 				}
 			}
 			refused += len(w.refused)
+			for _, file := range slices.Sorted(maps.Keys(w.refused)) {
+				if i == 0 { // the others refuse the same
+					t.Logf("refused: %s: %v", file, w.refused[file])
+				}
+			}
 		}
 	}
 	t.Logf("%d commands, on %d engines and options; %d results differ in NaN bits; %d modules refused, each of them invalid", commands, len(worlds), nans, refused/len(worlds))
