@@ -131,7 +131,7 @@ func (d *demo) startGrid(ctx context.Context) error {
 		return err
 	}
 	for i := range demoDonors {
-		donor, err := d.start(fmt.Sprintf("donor %d", i+1), "donate", "--when", whenAlways, "--cores", "1", "--bootstrap", id.Addrs[0])
+		donor, err := d.start(fmt.Sprintf("donor %d", i+1), "donate", "--when", "always", "--on-battery", "--cores-in-use", "1", "--cores", "1", "--bootstrap", id.Addrs[0])
 		if err != nil {
 			return err
 		}

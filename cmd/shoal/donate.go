@@ -10,50 +10,64 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
 )
 
-// When a donor works.
-const (
-	whenAlways = "always"
-	whenIdle   = "idle"
-)
-
 func (p *program) donateCommand() *cobra.Command {
-	var cores int
-	var memory, disk sizeValue
-	var when string
 	var weak bool
 	cmd := &cobra.Command{
 		Use:   "donate",
 		Short: "lend this machine's idle cores to the grid",
 		Long: `Starts a node that works for others until Ctrl-C; where one runs in this home already,
-turns donating on there. Programs of others run locked in: no files, no network.`,
+turns donating on there. Programs of others run locked in: no files, no network.
+
+It works while nobody uses the machine: 3 minutes after the last input, unless other programs
+keep the processor busy, on mains power. Input stops it within a second. Its programs only
+get cycles that nobody else wants. A unit that stands still for longer than its lease goes
+back to the grid. Each wish below is also a setting: shoal config --help.`,
 		Example: `  shoal donate                                    all cores, while nobody needs them
-  shoal donate --cores 2 --memory 4GiB
+  shoal donate --when always --cores 2            beside you, now
   shoal donate --bootstrap /ip4/…/p2p/12D3…       join a friend who is not on this network`,
 		Args: exactArgs(),
 	}
-	flags := cmd.Flags()
-	node := addNodeFlags(flags)
-	flags.IntVar(&cores, "cores", 0, "`N` programs at a time (one for each core)")
-	flags.Var(&memory, "memory", "memory for all of them together (half of the machine's)")
-	flags.Var(&disk, "disk", "disk for what is kept here (10GiB)")
-	flags.StringVar(&when, "when", whenAlways, "`WHEN`: idle or always")
-	flags.BoolVar(&weak, "allow-weak-sandbox", false, "donate also where a lock that should hold strangers' programs is missing")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if when != whenAlways && when != whenIdle {
-			return usage("--when idle stops while the computer is in use", "--when %q: idle or always", when)
-		}
-		return p.donate(cmd.Context(), node, api.Donation{Cores: cores, Memory: uint64(memory), Disk: uint64(disk), When: when, AllowWeakSandbox: weak})
-	}
+	node := addNodeFlags(cmd.Flags())
+	addWishFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&weak, "allow-weak-sandbox", false, "donate also where a lock that should hold strangers' programs is missing")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.donate(cmd.Context(), node, weak) }
 	return cmd
 }
 
-func (p *program) donate(ctx context.Context, flags *nodeFlags, d api.Donation) error {
-	o, err := p.nodeOptions(flags.settings())
+// addWishFlags makes a flag of every setting that says what is lent.
+func addWishFlags(set *pflag.FlagSet) {
+	for _, s := range config.Settings() {
+		if !s.Wish {
+			continue
+		}
+		about := s.About
+		if s.Default != "" {
+			about += " (" + s.Default + ")"
+		}
+		if s.OnOff {
+			set.Bool(s.Name, s.Default == "true", s.About)
+			continue
+		}
+		set.Var(new(wishValue), s.Name, about)
+	}
+}
+
+// wishValue is the text of a wish, which package config reads.
+type wishValue string
+
+func (v *wishValue) String() string        { return string(*v) }
+func (v *wishValue) Set(text string) error { *v = wishValue(text); return nil }
+func (v *wishValue) Type() string          { return "VALUE" }
+
+func (p *program) donate(ctx context.Context, flags *nodeFlags, weak bool) error {
+	given := flags.settings()
+	o, err := p.nodeOptions(given)
 	if err != nil {
 		return err
 	}
@@ -65,10 +79,21 @@ func (p *program) donate(ctx context.Context, flags *nodeFlags, d api.Donation) 
 	case err != nil:
 		return err
 	case up:
-		return p.donateThere(ctx, s, d)
+		return p.donateThere(ctx, s, api.Donation{Settings: wishesOf(given), AllowWeakSandbox: weak})
 	}
-	o.Donate, o.Weak = true, d.AllowWeakSandbox
+	o.Donate, o.Weak = true, weak
 	return p.serve(ctx, o)
+}
+
+// wishesOf is those of the settings that a running node can take up.
+func wishesOf(given map[string]string) map[string]string {
+	some := map[string]string{}
+	for name, value := range given {
+		if isWish(name) {
+			some[name] = value
+		}
+	}
+	return some
 }
 
 // donateThere turns donating on in a node that runs already.
@@ -97,9 +122,15 @@ func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
 	}
 	if o.Donate {
 		p.ui.lends(status)
+		if w := &o.Config.Wishes; p.tty && w.When == "idle" {
+			p.ui.startsLater(w.IdleAfter)
+		}
 	}
 	err = p.report(ctx, s, status, &o.Config)
 	switch {
+	case errors.Is(err, errFinished):
+		p.ui.gaveAll()
+		return nil
 	case errors.Is(err, errTerminated): // by the system, as services are
 		return nil
 	case interrupted(err):
@@ -113,9 +144,12 @@ const (
 	settleTime = 5           // looks until a node that has no address yet says so
 )
 
+// errFinished is that a donor has ended all that it had begun, as it was asked to.
+var errFinished = errors.New("finished")
+
 // report says what a node does whenever that has changed.
 func (p *program) report(ctx context.Context, s *session, status *api.Status, asked *config.Config) error {
-	place, doing := "", ""
+	place, doing, finishing := "", "", false
 	for look := 0; ; look++ {
 		now := fmt.Sprint(status.Grid.Reachable, status.Grid.Addrs)
 		settled := len(status.Grid.Addrs) > 0 || look >= settleTime
@@ -130,6 +164,10 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, as
 			doing = now
 			p.ui.doing(doing)
 		}
+		if finishing && status.Donating.State == api.DonatingOff {
+			return errFinished
+		}
+		finishing = status.Donating.State == api.DonatingFinishing
 		if !pause(ctx, reportTime) {
 			return context.Cause(ctx)
 		}

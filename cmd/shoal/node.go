@@ -73,13 +73,10 @@ func addNodeFlags(set *pflag.FlagSet) *nodeFlags {
 // settings are the flags that were given, by the names that config knows.
 func (f *nodeFlags) settings() map[string]string {
 	given := make(map[string]string)
-	for _, name := range []string{"listen", "network", "cores", "memory"} {
-		if flag := f.set.Lookup(name); flag != nil && flag.Changed {
-			given[name] = flag.Value.String()
+	for _, s := range config.Settings() {
+		if flag := f.set.Lookup(s.Name); flag != nil && flag.Changed && (s.Wish || s.Name == "listen" || s.Name == "network") {
+			given[s.Name] = flag.Value.String()
 		}
-	}
-	if flag := f.set.Lookup("disk"); flag != nil && flag.Changed {
-		given["quota"] = flag.Value.String()
 	}
 	if len(f.boot) > 0 {
 		given["bootstrap"] = strings.Join(f.boot, ",")

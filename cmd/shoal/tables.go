@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/config"
 )
 
 // progressLine is how far a job is, in one line.
@@ -104,6 +105,30 @@ func jobTable(w io.Writer, jobs []api.Job) {
 	for i := range jobs {
 		j := &jobs[i]
 		fmt.Fprintf(tab, "%s\t%s\t%s\n", short(j.Job), oneLine(cmp.Or(j.Name, "-")), progressLine(j))
+	}
+	tab.Flush() // into memory
+}
+
+// settingsHelp is what every setting means, for the help and the documents made of it.
+func settingsHelp(all []config.Setting) string {
+	var b strings.Builder
+	tab := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, s := range all {
+		fmt.Fprintf(tab, "  %s\t%s\t%s\n", s.Name, cmp.Or(s.Default, "-"), s.About)
+	}
+	tab.Flush() // into memory
+	return b.String()
+}
+
+// settingsTable is the settings of a home.
+func settingsTable(w io.Writer, list []shownSetting) {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range list {
+		if s.Origin == "" {
+			fmt.Fprintf(tab, "%s\t%s\n", s.Name, cmp.Or(oneLine(s.Value), "-"))
+			continue
+		}
+		fmt.Fprintf(tab, "%s\t%s\t%s\n", s.Name, cmp.Or(oneLine(s.Value), "-"), oneLine(s.Origin))
 	}
 	tab.Flush() // into memory
 }

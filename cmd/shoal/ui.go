@@ -275,6 +275,14 @@ func (u *ui) lends(s *api.Status) {
 	u.say("stop: Ctrl-C     pause: shoal pause 1h     what it did: shoal status")
 }
 
+// startsLater says why a donor that was just started at a terminal does nothing yet.
+func (u *ui) startsLater(idleAfter time.Duration) {
+	u.say("starts after %s without input; --when always to start now", span(idleAfter))
+}
+
+// gaveAll is the end of a donor that was asked to finish.
+func (u *ui) gaveAll() { u.say("finished: all that was begun is done; shoal donate begins again") }
+
 // lent is what a donor gives at most.
 func lent(d api.DonateStatus) string {
 	parts := []string{fmt.Sprintf("%d of %s", d.Cores, count(int64(d.TotalCores), "core"))}
@@ -350,6 +358,20 @@ func (u *ui) leaving(donor bool) {
 	}
 	u.say("ending; Ctrl-C again ends at once")
 }
+
+// set confirms that a setting was written.
+func (u *ui) set(name, value, beatenBy string, later bool) {
+	switch {
+	case beatenBy != "":
+		u.say("written, but %s is set, and counts: %s is %s", beatenBy, name, shownValue(value))
+	case later:
+		u.say("%s is %s when the node starts again", name, shownValue(value))
+	default:
+		u.say("%s is %s", name, shownValue(value))
+	}
+}
+
+func shownValue(value string) string { return cmp.Or(oneLine(value), "not set") }
 
 // paused, resumed and finishing confirm what a donor wished.
 func (u *ui) paused(d time.Duration) {

@@ -49,6 +49,8 @@ type Node interface {
 
 	// Donate turns donating on, or changes what is donated.
 	Donate(ctx context.Context, d Donation) error
+	// Reload takes up the settings of the home's file that count without a restart.
+	Reload(ctx context.Context) error
 	// Pause stops donating for a time; 0 is until Resume.
 	Pause(ctx context.Context, d time.Duration) error
 	// Resume ends a pause.

@@ -52,6 +52,7 @@ func (b *bench) Cancel(_ context.Context, ref string) error     { return b.note(
 func (b *bench) Offer(_ context.Context, ref string) error      { return b.note("offer %s", ref) }
 func (b *bench) Donate(_ context.Context, d Donation) error     { return b.note("donate %+v", d) }
 func (b *bench) Pause(_ context.Context, d time.Duration) error { return b.note("pause %s", d) }
+func (b *bench) Reload(context.Context) error                   { return b.note("reload") }
 func (b *bench) Resume(context.Context) error                   { return b.note("resume") }
 func (b *bench) Finish(context.Context) error                   { return b.note("finish") }
 
@@ -93,14 +94,14 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
 	check(t, sampleDetail(), first(c.Detail(ctx, "abc", 100_000)))
 	for _, err := range []error{
-		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Cores: 2, When: "idle"}),
-		c.Pause(ctx, time.Hour), c.Resume(ctx), c.Finish(ctx),
+		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Settings: map[string]string{"cores": "2"}}),
+		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"detail 2048", "cancel abc", "offer abc", "donate {Cores:2 Memory:0 Disk:0 When:idle}", "pause 1h0m0s", "resume", "finish"}, b.did)
+	check(t, []string{"detail 2048", "cancel abc", "offer abc", "donate {Settings:map[cores:2] AllowWeakSandbox:false}", "pause 1h0m0s", "reload", "resume", "finish"}, b.did)
 }
 
 type answer[T any] struct {

@@ -92,6 +92,9 @@ func (c *Client) Pause(ctx context.Context, d time.Duration) error {
 	return c.post(ctx, "donate/pause", pauseRequest{For: d})
 }
 
+// Reload is Node's.
+func (c *Client) Reload(ctx context.Context) error { return c.post(ctx, "donate/reload", nil) }
+
 // Resume is Node's.
 func (c *Client) Resume(ctx context.Context) error { return c.post(ctx, "donate/resume", nil) }
 

@@ -73,7 +73,7 @@ func sampleStatus() *Status {
 		Node:   NodeStatus{Peer: "12D3KooWS", Version: "0.1.0", UptimeSeconds: 7200, Engine: "compiler"},
 		Grid:   GridStatus{Peers: 14, Reachable: true, Addrs: []string{"/ip4/192.168.1.20/tcp/4901/p2p/12D3KooWS"}},
 		Donating: DonateStatus{
-			State: DonatingPaused, Why: "computer in use", Cores: 4, TotalCores: 8, Memory: 4 << 30, Disk: 10 << 30, Until: &until,
+			State: DonatingPaused, Why: "computer in use", Reasons: []string{"computer in use", "on battery"}, Notes: []string{"fewer cores: computer in use"}, Cores: 4, TotalCores: 8, Memory: 4 << 30, Disk: 10 << 30, Until: &until,
 		},
 		Today:   Today{CPUSeconds: 4320.5, Submitters: 3, Units: 38, Accepted: 37, Waiting: 1},
 		Working: []Work{{Job: "b5f3", Name: "count.wasm", Submitter: "12D3KooWT", Units: 2}},

@@ -70,6 +70,7 @@ func (s *Server) routes() []route {
 
 		{method: post, path: "/donate", does: "turn donating on, or change what is donated", serve: s.donate, takes: Donation{}},
 		{method: post, path: "/donate/pause", does: "stop donating for a time; 0 or nothing: until resume", serve: s.pause, takes: pauseRequest{}},
+		{method: post, path: "/donate/reload", does: "take up the settings of the home's file that count without a restart", serve: act(s.node.Reload)},
 		{method: post, path: "/donate/resume", does: "end a pause", serve: act(s.node.Resume)},
 		{method: post, path: "/donate/finish", does: "end what is running, take nothing new, then stop donating", serve: act(s.node.Finish)},
 

@@ -48,7 +48,9 @@ const (
 // DonateStatus is what the node lends, and why nothing happens when nothing does.
 type DonateStatus struct {
 	State      string     `json:"state"`
-	Why        string     `json:"why"` // a clause for people, "" when it is working
+	Why        string     `json:"why"`     // a clause for people, "" when it is working
+	Reasons    []string   `json:"reasons"` // all there are not to work, the weightiest first, which Why is
+	Notes      []string   `json:"notes"`   // why less is lent than could be, and what the machine does not tell
 	Cores      int        `json:"cores"`
 	TotalCores int        `json:"total_cores"`
 	Memory     uint64     `json:"memory"`
@@ -228,12 +230,10 @@ type Result struct {
 	ToldBy  string `json:"told_by,omitempty"` // the peer whose words Stderr and Reason are
 }
 
-// Donation is what a node may use for others. The zero value of a field leaves it as it is.
+// Donation is what a node may use for others: settings by the names that "shoal config" knows.
+// Those that are not named stay as they are.
 type Donation struct {
-	Cores  int    `json:"cores,omitempty"`
-	Memory uint64 `json:"memory,omitempty"`
-	Disk   uint64 `json:"disk,omitempty"`
-	When   string `json:"when,omitempty"` // "always" or "idle"
+	Settings map[string]string `json:"settings,omitempty"`
 	// AllowWeakSandbox lends also where an essential lock that holds strangers' programs is
 	// missing.
 	AllowWeakSandbox bool `json:"allow_weak_sandbox,omitempty"`
@@ -243,6 +243,7 @@ type Donation struct {
 func (s Status) MarshalJSON() ([]byte, error) {
 	type plain Status
 	s.Grid.Addrs, s.Working, s.Jobs = orEmpty(s.Grid.Addrs), orEmpty(s.Working), orEmpty(s.Jobs)
+	s.Donating.Reasons, s.Donating.Notes = orEmpty(s.Donating.Reasons), orEmpty(s.Donating.Notes)
 	return json.Marshal(plain(s))
 }
 

@@ -12,12 +12,15 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/dustin/go-humanize"
+
+	"github.com/shoalgrid/shoal/worker/wishes"
 )
 
 // FileName is the name of the configuration file in the home.
 const FileName = "config.toml"
 
-// Config is the settings of a node. Default says what each is if nobody sets it.
+// Config is the settings of a node. Default says what each is if nobody sets it, and Settings
+// what each means.
 type Config struct {
 	// Network is the name of the grid: nodes of different names do not meet, and what is
 	// signed in one is worth nothing in the other.
@@ -30,14 +33,22 @@ type Config struct {
 	Bootstrap []string
 	// MDNS is whether to look for nodes on the local network, and to be seen there.
 	MDNS bool
-	// Quota is the disk space that blobs may fill, what others ask to keep included.
-	Quota Size
-	// Cores is the number of guests run at one time. Zero is one for each core.
-	Cores int
-	// Memory is what all guests may use together. Zero is half of the machine's.
-	Memory Size
+	// Disk is the space that blobs may fill, what others ask to keep included.
+	Disk Size
 
-	origins map[string]Origin
+	// Wishes are when and how much of the machine is lent.
+	Wishes wishes.Wishes
+	// Rate is the bytes a second at which large blobs move, each way. Zero is any.
+	Rate Size
+	// Monthly is the bytes of large blobs that may move in a calendar month. Zero is any.
+	Monthly Size
+	// KeepWhilePaused is whether a node that stands still goes on keeping for others.
+	KeepWhilePaused bool
+
+	home    string
+	env     func(string) (string, bool)
+	flags   map[string]string
+	sources map[string]string // of what is not the default
 }
 
 // DefaultPort is the port of a node that was not told another.
@@ -49,48 +60,52 @@ func Default() Config {
 		Network: "main",
 		Listen:  netip.AddrPortFrom(netip.Addr{}, DefaultPort),
 		MDNS:    true,
-		Quota:   10 << 30,
+		Disk:    10 << 30,
+		Wishes:  wishes.Default(),
+
+		KeepWhilePaused: true,
 	}
 }
 
-// Limits that Validate holds settings to.
+// Limits that settings are held to.
 const (
 	maxNetwork   = 32
 	maxBootstrap = 64
 	maxCores     = 4096
+	maxPrograms  = 64
 	minMemory    = 64 << 20
-	minQuota     = 1 << 20
+	minDisk      = 1 << 20
+	minRate      = 1 << 10
 )
 
 // Validate returns an error for the first setting that makes no sense.
 func (c *Config) Validate() error {
 	for _, s := range settings() {
 		if problem := s.check(c); problem != "" {
-			return &Error{Source: c.source(s), Problem: problem, hint: "use " + s.wants}
+			return &Error{Source: c.sourceOr(s.name, s.name), Problem: problem, hint: "use " + s.wants}
 		}
 	}
 	return nil
 }
 
-// Origin is where a setting comes from.
-type Origin int
-
-// The origins, each beating those before it.
-const (
-	FromDefault Origin = iota
-	FromFile
-	FromEnvironment
-	FromFlag
-)
-
-// Origin tells where the setting of that name, as in config.toml, comes from.
-func (c *Config) Origin(name string) Origin { return c.origins[name] }
-
 // Size is a number of bytes, written like "10 GiB".
 type Size uint64
 
 // String is the size as people write it.
-func (s Size) String() string { return humanize.IBytes(uint64(s)) }
+func (s Size) String() string {
+	if s%(1<<10) != 0 && s >= 1<<10 {
+		return strconv.FormatUint(uint64(s), 10) // what is read again is what was written
+	}
+	for _, unit := range []struct {
+		bytes Size
+		name  string
+	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if s >= unit.bytes && s%unit.bytes == 0 {
+			return fmt.Sprintf("%d %s", s/unit.bytes, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d B", s)
+}
 
 // ParseSize reads a size: a number and a unit (B, KB, KiB, MB, MiB, …), the unit being
 // bytes if there is none.

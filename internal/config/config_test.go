@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/shoalgrid/shoal/worker/wishes"
 )
 
 const friend = "/ip4/192.168.1.20/tcp/4901/p2p/12D3KooWExample"
@@ -47,6 +49,7 @@ func equal() []cmp.Option {
 	return []cmp.Option{
 		cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateEmpty(),
 		cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+		cmp.Comparer(func(a, b wishes.Hours) bool { return a.String() == b.String() }),
 	}
 }
 
@@ -54,15 +57,15 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 	home := homeWith(t, `
 		network = "file"
 		listen = 5001
-		quota = "1 GiB"
+		disk = "1 GiB"
 		cores = 1
 		mdns = false
 		bootstrap = ["`+friend+`", "`+friend+`2"]
 	`)
 	env := environment(map[string]string{
-		"SHOAL_LISTEN": "127.0.0.1:5002", "SHOAL_QUOTA": "2 GiB", "SHOAL_CORES": "", "SHOAL_FAULT": "lie",
+		"SHOAL_LISTEN": "127.0.0.1:5002", "SHOAL_DISK": "2 GiB", "SHOAL_CORES": "", "SHOAL_FAULT": "lie",
 	})
-	got, err := Load(home, env, map[string]string{"quota": "3GiB", "memory": "512 MB"})
+	got, err := Load(home, env, map[string]string{"disk": "3GiB", "memory": "512 MB"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,22 +73,22 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 		Network:   "file",
 		Listen:    netip.MustParseAddrPort("127.0.0.1:5002"),
 		Bootstrap: []string{friend, friend + "2"},
-		Quota:     3 << 30,
-		Cores:     1,
-		Memory:    512_000_000,
+		Disk:      3 << 30,
+		Wishes:    wishes.Default(),
+
+		KeepWhilePaused: true,
 	}
+	want.Wishes.Cores, want.Wishes.Memory = 1, 512_000_000
 	if diff := cmp.Diff(want, got, equal()...); diff != "" {
 		t.Error(diff)
 	}
-	for name, want := range map[string]Origin{
-		"network": FromFile, "listen": FromEnvironment, "quota": FromFlag, "cores": FromFile, "memory": FromFlag,
+	for name, want := range map[string]string{
+		"network": filepath.Join(home, FileName) + ":2", "listen": "SHOAL_LISTEN", "disk": "--disk", "cores": filepath.Join(home, FileName) + ":5",
+		"memory": "--memory", "hours": "default",
 	} {
-		if o := got.Origin(name); o != want {
-			t.Errorf("%s comes from %d, want %d", name, o, want)
+		if o := got.Source(name); o != want {
+			t.Errorf("%s comes from %s, want %s", name, o, want)
 		}
-	}
-	if o := (&Config{}).Origin("quota"); o != FromDefault {
-		t.Errorf("untouched: %d", o)
 	}
 }
 
@@ -110,22 +113,33 @@ func TestListen(t *testing.T) {
 
 func TestWrongFilesAreToldWithLineAndRemedy(t *testing.T) {
 	for name, c := range map[string]struct{ text, where, problem, hint string }{
-		"unknown key":     {"cores = 1\nqouta = \"1 GiB\"", ":2", `no setting "qouta"`, `did you mean "quota"?`},
+		"unknown key":     {"cores = 1\ndsik = \"1 GiB\"", ":2", `no setting "dsik"`, `did you mean "disk"?`},
 		"case":            {"Cores = 1", ":1", `no setting "Cores"`, `did you mean "cores"?`},
-		"far from any":    {"pi = 3.14", ":1", `no setting "pi"`, "the settings are network, listen, bootstrap, mdns, quota, cores, memory"},
+		"far from any":    {"pi = 3.14", ":1", `no setting "pi"`, "the settings are network, listen, bootstrap, mdns, when, idle-after, hours, cores, "},
 		"unknown table":   {"\n\n[donate]\nidle = true", ":3", `no setting "donate"`, "the settings are"},
-		"not TOML":        {"cores = 1\nquota: 1 GiB", ":2", "not TOML", "a line looks like"},
+		"not TOML":        {"cores = 1\ndisk: 1 GiB", ":2", "not TOML", "a line looks like"},
 		"twice":           {"cores = 1\ncores = 2", ":2", "not TOML", ""},
-		"not a size":      {"quota = \"ten\"", ":1", `"ten" is not a size`, `quota takes a size of at least 1 MiB, such as "10 GiB"`},
-		"no quota":        {"quota = 0", ":1", "0 B is too little", ""},
-		"decimal comma":   {"quota = \"1,5 GiB\"", ":1", "is not a size", ""},
-		"negative size":   {"quota = -5", ":1", `"-5" is not a size`, ""},
-		"bool for a size": {"quota = true", ":1", `"true" is not a size`, ""},
+		"not a size":      {"disk = \"ten\"", ":1", `"ten" is not a size`, `disk takes a size of at least 1 MiB, such as "10 GiB"`},
+		"no disk":         {"disk = 0", ":1", "0 B is too little", ""},
+		"decimal comma":   {"disk = \"1,5 GiB\"", ":1", "is not a size", ""},
+		"negative size":   {"disk = -5", ":1", `"-5" is not a size`, ""},
+		"bool for a size": {"disk = true", ":1", `"true" is not a size`, ""},
 		"float for cores": {"cores = 2.5", ":1", `"2.5" is not a number`, ""},
 		"list for cores":  {"cores = [1, 2]", ":1", `"1,2" is not a number`, ""},
 		"table for cores": {"[cores]\nx = 1", ":1", "is not a number", ""},
+		"idle too soon":   {"idle-after = \"0s\"", ":1", "0s is not between 1 s and 24 h", "such as \"3m\""},
+		"bare minutes":    {"idle-after = 3", ":1", `"3" is not a time`, ""},
+		"no such when":    {"when = \"sometimes\"", ":1", `"sometimes" is none of idle, always and never`, ""},
+		"bad hours":       {"hours = \"mon-fry\"", ":1", "the days are mon, tue", "mon-fri 19:00-08:00"},
+		"bad share":       {"others-cpu = 250", ":1", "250 is not between 1 and 100", "from 1 to 100"},
+		"no share at all": {"others-cpu = nan", ":1", `"NaN" is not a number`, ""},
+		"whole disk free": {"disk-free = \"100%\"", ":1", "100% is not between 0% and 99%", ""},
+		"frozen":          {"temperature = 20", ":1", "20 is not between 40 and 120", ""},
+		"a path":          {"pause-for = [\"/usr/bin/zoom\"]", ":1", "is a path, not the name", ""},
+		"modem":           {"transfer-rate = 300", ":1", "300 B is too little", "at least 1 KiB"},
+		"newer":           {"format = 2\nsleepy = true", ":1", "written for a newer shoal: format 2, this one reads 1", "update shoal"},
 		"too many cores":  {"cores = 5000", ":1", "5000 is not between 0 and 4096", ""},
-		"little memory":   {"memory = \"1 MiB\"", ":1", "1.0 MiB is too little", "at least 64 MiB"},
+		"little memory":   {"memory = \"1 MiB\"", ":1", "1 MiB is too little", "at least 64 MiB"},
 		"yes for a bool":  {"mdns = \"yes\"", ":1", `"yes" is neither true nor false`, ""},
 		"bad port":        {"listen = 70000", ":1", `"70000" is not a port`, ""},
 		"bad network":     {"network = \"My Grid\"", ":1", "is not a name of a network", "small letters"},
@@ -164,7 +178,7 @@ func TestWrongFlagAndVariableAreNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	c := Default()
-	c.Cores = -1
+	c.Wishes.Cores = -1
 	if err := c.Validate(); err == nil || err.Error() != "cores: -1 is not between 0 and 4096" {
 		t.Errorf("got %v", err)
 	}
@@ -224,10 +238,10 @@ func TestSizes(t *testing.T) {
 func FuzzFile(f *testing.F) {
 	f.Add(`network = "main"`)
 	f.Add("[a]\nb = [1, {c = 2}]\n")
-	f.Add("cores = 1979-05-27\nquota = inf")
+	f.Add("cores = 1979-05-27\ndisk = inf")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := Default()
-		c.origins = map[string]Origin{}
+		c.sources = map[string]string{}
 		if err := c.readText("config.toml", []byte(text)); err != nil {
 			return
 		}

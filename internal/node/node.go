@@ -39,6 +39,7 @@ type Options struct {
 	Passing bool // leaves soon: keeps nothing for others
 	Offline bool // the network comes up only when a job is offered to the grid
 	Faults  Faults
+	Machine Machine // nil: this one
 	Logger  *slog.Logger
 }
 
@@ -66,6 +67,7 @@ type Node struct {
 	worker    *worker.Worker
 	sandbox   *wasm.Sandbox
 	board     *boardDriver
+	machine   Machine
 
 	tries   []jobs.JobID
 	mu      sync.Mutex
@@ -75,6 +77,7 @@ type Node struct {
 	upErr   error
 	offers  chan struct{} // the publisher should look
 	donate  donation
+	lending lending
 	runHere map[jobs.JobID]bool
 	held    map[jobs.JobID]submit.Held
 	collect map[jobs.JobID]*collecting
@@ -82,14 +85,6 @@ type Node struct {
 	end     context.CancelFunc
 	running bool
 	group   sync.WaitGroup
-}
-
-// donation is what is lent now.
-type donation struct {
-	on        bool
-	finishing bool
-	paused    bool
-	until     time.Time
 }
 
 type collecting struct {
@@ -116,13 +111,17 @@ func Open(opts Options) (_ *Node, err error) {
 		opts: opts, network: opts.Config.Network, log: opts.Logger, started: time.Now(),
 		goUp: make(chan struct{}), isUp: make(chan struct{}), offers: make(chan struct{}, 1),
 		runHere: map[jobs.JobID]bool{}, held: map[jobs.JobID]submit.Held{}, collect: map[jobs.JobID]*collecting{},
-		donate: donation{on: opts.Donate},
+		donate:  donation{on: opts.Donate},
+		lending: lending{config: opts.Config, stamp: config.Stamp(opts.Home)}, machine: opts.Machine,
+	}
+	if n.machine == nil {
+		n.machine = thisMachine(opts.Home, opts.Logger)
 	}
 	n.ctx, n.end = context.WithCancel(context.Background())
 	if n.identity, err = identity.Open(opts.Home); err != nil {
 		return nil, err
 	}
-	if n.store, err = store.Open(opts.Home, store.Options{Quota: uint64(opts.Config.Quota), Logger: opts.Logger}); err != nil {
+	if n.store, err = store.Open(opts.Home, store.Options{Quota: uint64(opts.Config.Disk), Logger: opts.Logger}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -131,6 +130,9 @@ func Open(opts Options) (_ *Node, err error) {
 		}
 	}()
 	n.self = n.identity.ID()
+	if err := n.recallPause(n.started); err != nil {
+		return nil, err
+	}
 	return n, n.build()
 }
 
@@ -139,7 +141,7 @@ func (n *Node) table(name string) disk.Disk { return table{n.store.Table(name)} 
 func (n *Node) build() (err error) {
 	home := n.opts.Home
 	n.net = newOverlay(n.self)
-	n.blobs = &blobs{n.store.Blobs(), n.net, or(uint64(n.opts.Config.Quota), store.DefaultQuota)}
+	n.blobs = &blobs{n.store.Blobs(), n.net}
 	temp := filepath.Join(home, "tmp")
 	if err := clearTemp(temp); err != nil {
 		return err
@@ -172,7 +174,7 @@ func (n *Node) build() (err error) {
 	n.worker = worker.New(worker.Config{
 		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
 		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox}), Profiles: profiles(), Temp: temp,
-		Slots: n.slots(), MaxSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
+		Slots: runtime.NumCPU(), MaxSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
 	})
 	return nil
 }
@@ -194,13 +196,6 @@ func clearTemp(dir string) error {
 	return nil
 }
 
-func (n *Node) slots() int {
-	if n.opts.Config.Cores > 0 {
-		return n.opts.Config.Cores
-	}
-	return runtime.NumCPU()
-}
-
 func (n *Node) nonce(job jobs.JobID, shard uint32, unit uint16) jobs.Digest {
 	return n.identity.Secret("nonce", job[:], fmt.Append(nil, shard, "/", unit))
 }
@@ -210,7 +205,7 @@ func (n *Node) nonce(job jobs.JobID, shard uint32, unit uint16) jobs.Digest {
 func (n *Node) runOwn(j *jobs.Job) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.runHere[j.ID] || n.donate.on && !n.donate.paused
+	return n.runHere[j.ID] || n.donate.on && !n.lending.decision.Paused
 }
 
 // Run does everything a node does until ctx ends; an error says which part could not go on.
@@ -222,7 +217,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.mu.Lock()
 	n.running = true
 	n.mu.Unlock()
-	n.applyMode()
+	n.decide(time.Now())
 	part := func(name string, f func(context.Context) error) {
 		n.group.Go(func() {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
@@ -235,6 +230,7 @@ func (n *Node) Run(ctx context.Context) error {
 	part("worker", n.worker.Run)
 	part("publisher", n.publishLoop)
 	part("housekeeping", n.housekeeping)
+	part("lending", n.lend)
 	if err := n.resume(ctx); err != nil {
 		cancel(err)
 	}
@@ -341,7 +337,7 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 func (n *Node) sayHello() *protocol.HelloAnswer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := &protocol.HelloAnswer{Donating: n.donate.on && !n.donate.paused && !n.donate.finishing, Slots: uint16(n.worker.Slots()), Profiles: profiles()}
+	a := &protocol.HelloAnswer{Donating: n.taking(), Slots: uint16(n.worker.Slots()), Profiles: profiles()}
 	a.Keeps = n.host != nil && n.host.Server()
 	return a
 }
@@ -367,7 +363,7 @@ func (n *Node) greetLoop(ctx context.Context, host *p2p.Host) {
 	}
 }
 
-// housekeeping ends pauses, collects garbage and lets idle collectors go.
+// housekeeping ends a finish, collects garbage and lets idle collectors go.
 func (n *Node) housekeeping(ctx context.Context) error {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -377,7 +373,6 @@ func (n *Node) housekeeping(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-second.C:
-			n.endPause(now)
 			n.endFinish()
 			n.idleCollectors(now)
 			if now.After(gc) {

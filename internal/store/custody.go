@@ -27,9 +27,8 @@ type Usage struct {
 
 // account adds up bytes. It is what is on disk, held in memory.
 type account struct {
-	quota uint64
-
 	mu       sync.Mutex
+	quota    uint64
 	blobs    uint64
 	reserved uint64
 	owners   map[string]uint64 // held and reserved; no zero entries
@@ -76,6 +75,14 @@ func (a *account) under(prefix string) (bytes uint64) {
 		}
 	}
 	return bytes
+}
+
+// SetQuota changes the quota, in bytes. Where more is taken already nothing is dropped for it,
+// and nothing is added.
+func (b *Blobs) SetQuota(bytes uint64) {
+	b.acc.mu.Lock()
+	defer b.acc.mu.Unlock()
+	b.acc.quota = bytes
 }
 
 // Usage is what the quota is used for now.

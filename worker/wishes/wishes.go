@@ -61,6 +61,12 @@ func Default() Wishes {
 	}
 }
 
+// Most is how many guests may run at a time, with how much memory, while nobody uses a machine
+// of so many cores and so much memory.
+func (w *Wishes) Most(cores int, memory Known[uint64]) (slots int, bytes uint64) {
+	return w.cores(cores, false), w.memory(memory, false)
+}
+
 func (w *Wishes) cores(total int, inUse bool) int {
 	total = max(total, 1)
 	idle := total

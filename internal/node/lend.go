@@ -1,0 +1,374 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/jobs/disk"
+	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/worker"
+	"github.com/shoalgrid/shoal/worker/wishes"
+)
+
+// Machine tells what goes on at the machine that a node runs on.
+type Machine interface {
+	// Run asks the machine until ctx ends.
+	Run(ctx context.Context) error
+	// Readings are the last answers.
+	Readings() wishes.Readings
+	// Changed has a value when there are others since the last was taken.
+	Changed() <-chan struct{}
+}
+
+// donation is what the owner has said by command.
+type donation struct {
+	on        bool
+	finishing bool
+	paused    bool
+	until     time.Time // of a pause; zero: until told otherwise
+}
+
+// lending is what follows from the owner's wishes and the machine. Node.mu guards it.
+type lending struct {
+	config   config.Config     // as the home's file says now
+	given    map[string]string // settings given to this run by command
+	stamp    string            // of the file that config is from
+	broken   string            // why the file as it is now cannot be used
+	began    time.Time         // when the machine was first asked; zero: not yet
+	state    wishes.State
+	decision wishes.Decision
+}
+
+// firstAnswer is how long the machine may take to say for the first time whether it is in use.
+const firstAnswer = 1500 * time.Millisecond
+
+// lend has the worker follow the owner's wishes, until ctx ends.
+func (n *Node) lend(ctx context.Context) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		n.decide(time.Now())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-second.C:
+			n.watchSettings()
+		case <-n.machine.Changed():
+		}
+	}
+}
+
+// decide weighs wishes against readings, and tells the worker.
+func (n *Node) decide(now time.Time) {
+	n.mu.Lock()
+	if n.donate.paused && !n.donate.until.IsZero() && !now.Before(n.donate.until) {
+		n.donate.paused = false
+	}
+	if !n.donate.on {
+		n.mu.Unlock()
+		n.applyMode()
+		return
+	}
+	if n.lending.began.IsZero() && n.ctx.Err() == nil {
+		n.lending.began = now
+		n.group.Go(func() {
+			if err := n.machine.Run(n.ctx); err != nil && n.ctx.Err() == nil {
+				n.log.Warn("this machine cannot be watched", "error", err)
+			}
+		})
+	}
+	was := n.lending.decision
+	n.lending.decision = n.weigh(now)
+	is := n.lending.decision
+	n.mu.Unlock()
+	if was.Main() != is.Main() || was.Slots != is.Slots {
+		n.log.Info("lending", "slots", is.Slots, "paused", is.Paused, "why", is.Main())
+	}
+	n.applyMode()
+}
+
+// weigh decides. n.mu is held.
+func (n *Node) weigh(now time.Time) wishes.Decision {
+	w, r := n.lending.config.Wishes, n.machine.Readings()
+	w.Pause = wishes.Pause{On: n.donate.paused, Until: n.donate.until}
+	r.Cores = runtime.NumCPU()
+	if w.When == wishes.Idle && !r.Idle.OK && now.Sub(n.lending.began) < firstAnswer {
+		return wishes.Decision{Paused: true, Reasons: []wishes.Reason{{Why: "looking whether the computer is in use"}}}
+	}
+	return wishes.Decide(w, r, &n.lending.state, now)
+}
+
+// applyMode tells the worker what it may do now.
+func (n *Node) applyMode() {
+	n.mu.Lock()
+	d, l := n.donate, n.lending.decision
+	n.mu.Unlock()
+	mode := worker.OwnOnly
+	switch {
+	case !d.on:
+		n.worker.SetSlots(runtime.NumCPU()) // for its owner's own jobs
+	case l.Paused:
+		mode = worker.Paused
+	case d.finishing || !l.Taking:
+		mode = worker.Finishing
+	default:
+		mode = worker.Donating
+	}
+	if d.on && !l.Paused {
+		n.worker.SetSlots(l.Slots)
+	}
+	n.worker.SetMode(mode)
+}
+
+// taking reports whether strangers' units are taken now. n.mu is held.
+func (n *Node) taking() bool {
+	return n.donate.on && !n.donate.finishing && n.lending.decision.Taking
+}
+
+func (n *Node) donatingNow() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.taking()
+}
+
+// watchSettings takes up the home's file when it has changed.
+func (n *Node) watchSettings() {
+	n.mu.Lock()
+	same := n.lending.stamp == config.Stamp(n.opts.Home)
+	n.mu.Unlock()
+	if same {
+		return
+	}
+	if err := n.Reload(n.ctx); err != nil {
+		n.log.Warn("the settings before count on", "error", err)
+	}
+}
+
+// Reload takes up the settings of the home's file that count without a restart.
+func (n *Node) Reload(context.Context) error { return n.takeUp(nil) }
+
+// takeUp loads the settings anew, with more of them given by command.
+func (n *Node) takeUp(more map[string]string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	given := map[string]string{}
+	for _, m := range []map[string]string{n.lending.given, more} {
+		for name, text := range m {
+			given[name] = text
+		}
+	}
+	stamp := config.Stamp(n.opts.Home)
+	c, err := n.lending.config.Again(given)
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		if more == nil {
+			n.lending.stamp, n.lending.broken = stamp, bad.Error()
+		}
+		return &api.Error{Code: api.CodeUsage, Message: bad.Error(), Hint: bad.Hint()}
+	}
+	if err != nil {
+		return err
+	}
+	n.lending.config, n.lending.given, n.lending.stamp, n.lending.broken = c, given, stamp, ""
+	n.blobs.SetQuota(uint64(c.Disk))
+	return nil
+}
+
+// change changes what the owner has said.
+func (n *Node) change(f func(*donation) error) error {
+	n.mu.Lock()
+	err := f(&n.donate)
+	d := n.donate
+	n.mu.Unlock()
+	if err == nil {
+		err = n.rememberPause(d)
+		n.decide(time.Now())
+	}
+	return err
+}
+
+// Donate turns donating on.
+func (n *Node) Donate(ctx context.Context, d api.Donation) error {
+	if err := n.locked(ctx, d.AllowWeakSandbox); err != nil {
+		return err
+	}
+	if err := n.takeUp(d.Settings); err != nil {
+		return err
+	}
+	n.bringUp()
+	return n.change(func(x *donation) error {
+		*x = donation{on: true}
+		return nil
+	})
+}
+
+// locked refuses to donate where strangers' programs could not be locked in, unless weak
+// says that they may run all the same.
+func (n *Node) locked(ctx context.Context, weak bool) error {
+	err := n.sandbox.Locked(ctx)
+	var missing *wasm.WeakError
+	switch {
+	case !errors.As(err, &missing):
+		return err
+	case weak:
+		n.sandbox.AllowWeak(true)
+		n.log.Warn("strangers' programs are not locked in as they should be", "cause", missing)
+		return nil
+	}
+	return &api.Error{
+		Code: api.CodeRefused, Message: "not donating: " + missing.Error(),
+		Hint: "use a system that has it, or take the risk with --allow-weak-sandbox",
+	}
+}
+
+var errNotDonating = &api.Error{Code: api.CodeUsage, Message: "this node is not donating", Hint: "begin with: shoal donate"}
+
+// Pause stops donating for a time; 0 is until Resume. It outlasts a restart.
+func (n *Node) Pause(_ context.Context, d time.Duration) error {
+	return n.change(func(x *donation) error {
+		if !x.on {
+			return errNotDonating
+		}
+		x.paused, x.until = true, time.Time{}
+		if d > 0 {
+			x.until = time.Now().Add(d).Round(0) // by the clock on the wall, also when the machine sleeps
+		}
+		return nil
+	})
+}
+
+// Resume ends a pause.
+func (n *Node) Resume(context.Context) error {
+	return n.change(func(x *donation) error {
+		if !x.on {
+			return errNotDonating
+		}
+		x.paused, x.finishing, x.until = false, false, time.Time{}
+		return nil
+	})
+}
+
+// Finish ends what is running, takes nothing new, and then turns donating off.
+func (n *Node) Finish(context.Context) error {
+	return n.change(func(x *donation) error {
+		if !x.on {
+			return errNotDonating
+		}
+		x.paused, x.finishing = false, true
+		return nil
+	})
+}
+
+func (n *Node) endFinish() {
+	n.mu.Lock()
+	finishing := n.donate.finishing
+	n.mu.Unlock()
+	if !finishing {
+		return
+	}
+	if working, _ := n.worker.Working(); len(working) == 0 && n.worker.Stats().Waiting == 0 {
+		if err := n.change(func(x *donation) error { *x = donation{}; return nil }); err != nil {
+			n.log.Warn("finished, but a pause is remembered", "error", err)
+		}
+	}
+}
+
+// Finished reports whether a finish has come to its end.
+func (n *Node) Finished() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.donate.on
+}
+
+// pauseKey is where a pause is on disk.
+const pauseKey = "pause"
+
+// storedPause is a pause as it outlasts a restart.
+type storedPause struct {
+	Until time.Time     `json:"until"` // zero: until told otherwise
+	For   time.Duration `json:"for"`   // so that a clock that was wrong makes it no longer
+}
+
+// rememberPause puts a pause on disk, or takes it off.
+func (n *Node) rememberPause(d donation) error {
+	t := n.table("lending")
+	if !d.paused {
+		return t.Delete(context.Background(), []byte(pauseKey))
+	}
+	p := storedPause{Until: d.until}
+	if !d.until.IsZero() {
+		p.For = time.Until(d.until)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return t.Put(context.Background(), disk.Pair{Key: []byte(pauseKey), Value: text})
+}
+
+// recallPause takes a pause up that an earlier run of this node was told.
+func (n *Node) recallPause(now time.Time) error {
+	text, ok, err := n.table("lending").Get([]byte(pauseKey))
+	if !ok || err != nil {
+		return err
+	}
+	var p storedPause
+	if err := json.Unmarshal(text, &p); err != nil {
+		n.log.Warn("a pause on disk is not readable, forgotten", "error", err)
+		return nil
+	}
+	if latest := now.Add(p.For); p.Until.After(latest) {
+		p.Until = latest
+	}
+	n.donate.paused = p.Until.IsZero() || now.Before(p.Until)
+	n.donate.until = p.Until
+	return nil
+}
+
+// donateStatus is what is lent now, and why not more.
+func (n *Node) donateStatus() api.DonateStatus {
+	working, idle := n.worker.Working()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := &n.lending
+	cores, memory := l.config.Wishes.Most(runtime.NumCPU(), n.machine.Readings().MemoryTotal)
+	d := api.DonateStatus{
+		State: api.DonatingOff, Why: "not asked to: shoal donate", Cores: cores, TotalCores: runtime.NumCPU(),
+		Memory: memory, Disk: uint64(l.config.Disk),
+	}
+	if !n.donate.on {
+		return d
+	}
+	for _, r := range l.decision.Reasons {
+		d.Reasons = append(d.Reasons, r.String())
+	}
+	d.Notes = append(d.Notes, l.decision.Notes...)
+	if l.broken != "" {
+		d.Notes = append(d.Notes, "the settings before count on: "+filepath.Base(l.broken))
+	}
+	d.Why = l.decision.Main()
+	switch {
+	case l.decision.Paused:
+		d.State = api.DonatingPaused
+		if until := l.decision.Until(); !until.IsZero() {
+			d.Until = &until
+		}
+	case n.donate.finishing:
+		d.State, d.Why = api.DonatingFinishing, "ends what is running, takes nothing new"
+	default:
+		d.State, d.Cores, d.Memory = api.DonatingOn, l.decision.Slots, l.decision.Memory
+		if len(working) == 0 && d.Why == "" {
+			d.Why = idle
+			if len(n.net.peers()) == 0 {
+				d.Why = "no other node in sight"
+			}
+		}
+	}
+	return d
+}
