@@ -42,6 +42,8 @@ type Node interface {
 	// Results calls f with each result there is, in input order. What f leaves of an output
 	// is skipped.
 	Results(ctx context.Context, ref string, o ResultsOptions, f func(Result, io.Reader) error) error
+	// Evidence writes the records that prove a job's accepted answers, as a file for shoal verify.
+	Evidence(ctx context.Context, ref string, w io.Writer) error
 	// Cancel closes a job of this node's own.
 	Cancel(ctx context.Context, ref string) error
 	// Offer lets the grid work on a job that was submitted with Alone.

@@ -22,6 +22,8 @@ type bench struct {
 	watch   func(ctx context.Context, f func(*Job) error) error
 	results func(ctx context.Context, o ResultsOptions, f func(Result, io.Reader) error) error
 	did     []string
+
+	evidence func(w io.Writer) error
 }
 
 func (b *bench) Status(context.Context) (*Status, error) { return sampleStatus(), nil }
@@ -44,6 +46,7 @@ func (b *bench) Watch(ctx context.Context, _ string, f func(*Job) error) error {
 func (b *bench) Results(ctx context.Context, _ string, o ResultsOptions, f func(Result, io.Reader) error) error {
 	return b.results(ctx, o, f)
 }
+func (b *bench) Evidence(_ context.Context, _ string, w io.Writer) error { return b.evidence(w) }
 func (b *bench) note(format string, args ...any) error {
 	b.did = append(b.did, fmt.Sprintf(format, args...))
 	return nil
@@ -378,5 +381,35 @@ func TestNoNode(t *testing.T) {
 	stop()
 	if _, err := c.ID(t.Context()); AsError(err) == nil || AsError(err).Code != CodeNoNode {
 		t.Errorf("after its end: got %v", err)
+	}
+}
+
+// Evidence crosses byte for byte; what goes wrong does, too, before the first byte and after it.
+func TestEvidenceCrosses(t *testing.T) {
+	wrong := &Error{Code: CodeNotFound, Message: "no such job", Hint: "look elsewhere"}
+	for _, c := range []struct {
+		name string
+		text string
+		err  error
+	}{{"whole", strings.Repeat("evidence", 1<<17), nil}, {"nothing", "", nil}, {"refused", "", wrong}, {"broken off", "evi", wrong}} {
+		t.Run(c.name, func(t *testing.T) {
+			client, _ := serve(t, &bench{evidence: func(w io.Writer) error {
+				if c.text != "" {
+					if _, err := io.WriteString(w, c.text); err != nil {
+						return err
+					}
+				}
+				return c.err
+			}})
+			var got strings.Builder
+			err := client.Evidence(t.Context(), "b5f3", &got)
+			if got.String() != c.text {
+				t.Errorf("%d bytes crossed, not %d", got.Len(), len(c.text))
+			}
+			var known *Error
+			if c.err == nil && err != nil || c.err != nil && (!errors.As(err, &known) || *known != *wrong) {
+				t.Errorf("error %v, not %v", err, c.err)
+			}
+		})
 	}
 }

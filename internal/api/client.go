@@ -173,6 +173,36 @@ func (c *Client) Results(ctx context.Context, ref string, o ResultsOptions, f fu
 	}
 }
 
+// Evidence is Node's.
+func (c *Client) Evidence(ctx context.Context, ref string, w io.Writer) error {
+	answer, err := c.do(ctx, http.MethodGet, jobPath(ref, "/evidence"), nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	out := &noting{w: w}
+	if _, err = io.Copy(out, answer.Body); err == nil {
+		err = io.EOF
+	}
+	if out.err != nil {
+		return out.err
+	}
+	return ended(c.broken(ctx, answer, err))
+}
+
+// noting remembers why what was read could not be written.
+type noting struct {
+	w   io.Writer
+	err error
+}
+
+// Write is the writer's.
+func (n *noting) Write(p []byte) (int, error) {
+	k, err := n.w.Write(p)
+	n.err = err
+	return k, err
+}
+
 // next reads the next line of a stream into v. io.EOF is the end that the node meant.
 func (c *Client) next(ctx context.Context, answer *http.Response, in *bufio.Reader, v any) error {
 	line, err := readLine(in, maxBody)

@@ -65,6 +65,7 @@ func (s *Server) routes() []route {
 				{"logs", "standard error also of inputs that did not fail", false}, {"input", "only this one, from 1", true},
 			},
 		},
+		{method: get, path: "/jobs/{job}/evidence", does: "the records that prove the answers there are, for shoal verify", serve: s.evidence, stream: "application/cbor-seq"},
 		{method: post, path: "/jobs/{job}/cancel", does: "close a job of this node's own", serve: s.cancel},
 		{method: post, path: "/jobs/{job}/offer", does: "let the grid work on a job that was begun alone", serve: s.offer},
 

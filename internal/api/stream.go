@@ -136,6 +136,27 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+func (s *Server) evidence(w http.ResponseWriter, r *http.Request) error {
+	return s.node.Evidence(r.Context(), r.PathValue("job"), &lateStream{w: w, kind: "application/cbor-seq"})
+}
+
+// lateStream is a stream that begins with its first byte: until then an error is an answer.
+type lateStream struct {
+	w    http.ResponseWriter
+	kind string
+	out  *streamer
+}
+
+// Write begins the stream, or goes on with it.
+func (l *lateStream) Write(p []byte) (n int, err error) {
+	if l.out == nil {
+		if l.out, err = newStreamer(l.w, l.kind); err != nil {
+			return 0, err
+		}
+	}
+	return l.out.Write(p)
+}
+
 // result sends one result: its header as a line, then exactly its Size bytes.
 func (s *streamer) result(res Result, output io.Reader) error {
 	if err := s.line(res); err != nil {

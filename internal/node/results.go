@@ -14,22 +14,42 @@ import (
 	"github.com/shoalgrid/shoal/jobs/collect"
 )
 
-// Results gives a job's answers in input order.
-func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
+// collected finds a job whose answers are asked for, and with settle waits a while for what its
+// keepers have decided already.
+func (n *Node) collected(ctx context.Context, ref string, settle bool) (*collecting, error) {
 	job, err := n.resolve(ctx, ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := n.follow(job)
 	if !c.Complete() && !n.awaitRunning(ctx) {
-		return &api.Error{
+		return nil, &api.Error{
 			Code: api.CodeNoNode, Message: "no node is running, and not every answer of job " + job.ID.Short() + " is collected in this home",
 			Hint: "start one with: shoal donate, or: shoal up; then ask again",
 		}
 	}
-	if !o.Follow && !c.Complete() {
+	if settle && !c.Complete() {
 		n.catchUp(ctx, c)
 	}
+	return c, nil
+}
+
+// Evidence writes the records that prove a job's accepted answers.
+func (n *Node) Evidence(ctx context.Context, ref string, w io.Writer) error {
+	c, err := n.collected(ctx, ref, true)
+	if err != nil {
+		return err
+	}
+	return c.Evidence(ctx, w)
+}
+
+// Results gives a job's answers in input order.
+func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
+	c, err := n.collected(ctx, ref, !o.Follow)
+	if err != nil {
+		return err
+	}
+	job := c.Job()
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	if o.Follow {
