@@ -20,11 +20,12 @@ const (
 	KindSeal                      // worker: I have a result, and this is its commitment
 	KindReveal                    // worker: and this is the result
 	KindControl                   // submitter: the job is cancelled, collected or extended
+	KindAsk                       // submitter: these units need more votes than their policy's
 
 	numKinds
 )
 
-var kindNames = [numKinds]string{"", "placement", "receipt", "handover", "grant", "seal", "reveal", "control"}
+var kindNames = [numKinds]string{"", "placement", "receipt", "handover", "grant", "seal", "reveal", "control", "ask"}
 
 // String is the kind's name.
 func (k Kind) String() string {
@@ -119,6 +120,27 @@ const (
 	ActExtend
 )
 
+// Ask is the submitter's wish for more votes. Of several the highest numbers count, so that it is
+// the same from any machine that has the key.
+type Ask struct {
+	_      struct{}  `cbor:",toarray"`
+	Units  []UnitAsk // in strictly ascending order of units
+	Voters []NodeID  // where there are any, only these may give them: those with standing
+}
+
+// UnitAsk is how many votes a unit needs in all; more than MaxVotes: the submitter's own run.
+type UnitAsk struct {
+	_     struct{} `cbor:",toarray"`
+	Unit  uint16
+	Votes uint8
+}
+
+// OwnRun is the number of votes that asks for the submitter's own run.
+const OwnRun = 0xff
+
+// MaxVoters bounds the voters that an ask names.
+const MaxVoters = 64
+
 // WholeJob is the shard number of records that are about a whole job.
 const WholeJob = ^uint32(0)
 
@@ -161,7 +183,7 @@ type Record struct {
 	Job    JobID
 	Shard  uint32
 	Kind   Kind
-	Body   any // *Placement, *Receipt, *Handover, *Grant, *Seal, *Reveal or *Control
+	Body   any // *Placement, *Receipt, *Handover, *Grant, *Seal, *Reveal, *Control or *Ask
 
 	entry Entry // Path always filled in, so that the record can travel alone
 	count uint16
@@ -204,6 +226,8 @@ func kindOf(body any) (Kind, error) {
 		return KindReveal, nil
 	case *Control:
 		return KindControl, nil
+	case *Ask:
+		return KindAsk, nil
 	}
 	return 0, fmt.Errorf("%T is not the body of a record", body)
 }
@@ -226,6 +250,8 @@ func decodeBody(kind Kind, b []byte) (any, error) {
 		body = new(Reveal)
 	case KindControl:
 		body = new(Control)
+	case KindAsk:
+		body = new(Ask)
 	default:
 		return nil, fmt.Errorf("unknown record kind %d", kind)
 	}
@@ -265,6 +291,13 @@ func validateBody(body any) error {
 		if b.Act < ActCancel || b.Act > ActExtend {
 			return fmt.Errorf("unknown act %d", b.Act)
 		}
+	case *Ask:
+		for i := 1; i < len(b.Units); i++ {
+			if b.Units[i-1].Unit >= b.Units[i].Unit {
+				return errors.New("units out of order")
+			}
+		}
+		return within("units", len(b.Units), UnitsPerShard, "voters", len(b.Voters), MaxVoters)
 	}
 	return nil
 }

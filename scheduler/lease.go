@@ -104,7 +104,7 @@ func (l *Ledger) claimable(u *unit, worker jobs.NodeID, replica uint8) bool {
 	if worker == l.job.Head.Submitter {
 		return replica == WholeUnit
 	}
-	return l.mayVote(worker) && replica < jobs.MaxVotes && u.free&(1<<replica) != 0
+	return l.mayVote(worker) && u.mayStill(worker, replica, l.job.Head.Policy.Votes) && replica < jobs.MaxVotes && u.free&(1<<replica) != 0
 }
 
 // heardFrom reports whether a worker has nothing more to say about a unit.

@@ -66,6 +66,8 @@ type unit struct {
 	state  State
 	free   uint8 // replicas that may be claimed, one bit for each
 	held   bool  // this keeper holds the output bytes that were agreed
+	asked  uint8 // votes that its submitter asked for; jobs.OwnRun: its own
+	voters []jobs.NodeID
 }
 
 // content is what a tuples digest stands for.
@@ -212,7 +214,7 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 		room = maxShardRecords
 	}
 	switch b := r.Body.(type) {
-	case *jobs.Placement, *jobs.Control:
+	case *jobs.Placement, *jobs.Control, *jobs.Ask:
 		if !own {
 			return false, ErrAuthor
 		}
@@ -239,6 +241,8 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 		l.controlled(r, b)
 	case *jobs.Grant:
 		l.named(r.ID, b)
+	case *jobs.Ask:
+		l.askedFor(b)
 	}
 	return true, nil
 }

@@ -22,7 +22,7 @@ func (l *Ledger) look(now time.Time, n int) *unit {
 	u.wake = now.Add(lookAgain)
 	u.endLeases(now, longest(&l.job.Head))
 	waiting := u.waiting(now, &l.job.Head)
-	u.free = u.replicas(waiting, int(l.job.Head.Policy.Votes))
+	u.free = u.replicas(waiting, int(l.job.Head.Policy.Votes), l.job.Head.Policy.Level == jobs.Strong)
 	switch u.state = u.verdict.State; {
 	case u.state != Open:
 	case len(u.sealed) > 0 || len(u.verdict.Votes) > 0:
@@ -91,16 +91,20 @@ func (u *unit) waiting(now time.Time, h *jobs.Head) []*jobs.Seal {
 
 // replicas are those that may be claimed now: as many as could decide the unit with what there
 // is, counting votes, seals that wait and leases. After the first round they come one at a time:
-// each is a round of its own, and must not wait for the seal of one that nobody takes.
-func (u *unit) replicas(waiting []*jobs.Seal, need int) (free uint8) {
+// each is a round of its own, and must not wait for the seal of one that nobody takes. One by one,
+// the first round's come so too: each when the one before is sealed.
+func (u *unit) replicas(waiting []*jobs.Seal, need int, oneByOne bool) (free uint8) {
 	v := &u.verdict
-	if v.State != Open {
+	if v.State != Open || u.asked == jobs.OwnRun {
 		return 0
 	}
 	var used uint8
 	busy, wanted := len(v.Votes)+len(waiting)+len(u.leases), v.Wanted
 	if wanted > need {
 		wanted = min(wanted, len(v.Votes)+1)
+	}
+	if oneByOne && len(v.Votes)+len(waiting) < need {
+		wanted = len(v.Votes) + len(waiting) + 1
 	}
 	for _, x := range v.Votes {
 		if !x.Own {

@@ -28,10 +28,14 @@ const MaxSummaryDonors = 64
 // HeldFlag is the bit of a unit's first byte that says its output bytes are held.
 const HeldFlag = 0x80
 
+// OwnFlag is the bit of a unit's first byte that says that its submitter is to run it.
+const OwnFlag = 0x40
+
 // UnitSummary is one unit's part of a summary.
 type UnitSummary struct {
 	State State
 	Held  bool  // the keeper holds the agreed output bytes
+	Own   bool  // its submitter is to run it
 	Free  uint8 // replicas that may be claimed, one bit for each
 }
 
@@ -41,7 +45,7 @@ func (s *Summary) Unit(n int) UnitSummary {
 		return UnitSummary{}
 	}
 	b := s.Units[2*n]
-	return UnitSummary{State: State(b &^ HeldFlag), Held: b&HeldFlag != 0, Free: s.Units[2*n+1]}
+	return UnitSummary{State: State(b &^ (HeldFlag | OwnFlag)), Held: b&HeldFlag != 0, Own: b&OwnFlag != 0, Free: s.Units[2*n+1]}
 }
 
 // Len is the number of units the summary speaks of.
@@ -81,6 +85,9 @@ func (l *Ledger) summarize(now time.Time) {
 		b := byte(u.state)
 		if u.held {
 			b |= HeldFlag
+		}
+		if u.asked == jobs.OwnRun && !u.state.Decided() {
+			b |= OwnFlag
 		}
 		s.Units = append(s.Units, b, u.free)
 		s.Done += u.verdict.Done

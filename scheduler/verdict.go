@@ -88,6 +88,7 @@ func (l *Ledger) judged(n int) *unit {
 	before := u.verdict.Votes
 	u.sealed, u.sealers = l.sealed(u)
 	u.verdict = judge(l.votes(u), int(u.inputs), int(l.job.Head.Policy.Votes))
+	u.reopen()
 	u.fresh, u.wake = true, time.Time{}
 	u.held = u.held && u.verdict.State.Decided()
 	l.census.move(before, u.verdict.Votes)

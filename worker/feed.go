@@ -102,7 +102,7 @@ func (w *Worker) look(ctx context.Context) bool {
 		if ctx.Err() != nil || w.room() == 0 {
 			return false
 		}
-		if own(j) && !w.cfg.RunOwn(j) || !own(j) && w.Mode() != Donating {
+		if own(j) && !w.cfg.RunOwn(j) && j.Head.Policy.Level != jobs.Strong || !own(j) && w.Mode() != Donating {
 			continue
 		}
 		if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {
@@ -216,10 +216,19 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	if len(info.done) == int(shards) {
 		clear(info.done) // a decided unit can open again: look once more, later
 		w.mu.Lock()
-		info.until, info.why = time.Now().Add(time.Minute), ""
+		info.until, info.why = time.Now().Add(reopens(info.job)), ""
 		w.mu.Unlock()
 	}
 	return false
+}
+
+// reopens is how soon a job whose units are all decided is looked at again. At strong its
+// submitter opens some of them again as it goes.
+func reopens(job *jobs.Job) time.Duration {
+	if job.Head.Policy.Level == jobs.Strong {
+		return idleAtMost
+	}
+	return time.Minute
 }
 
 func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
@@ -242,7 +251,8 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 		return 0, nil
 	}
 	n := min(w.room(), scheduler.MaxHolds(&info.job.Head))
-	holds := pick(sum, info.own, func(u uint16) bool { return w.busyWith(ref, u) }, n, rand.Uint64())
+	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
+	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, rand.Uint64())
 	if len(holds) == 0 {
 		return 0, nil
 	}

@@ -10,7 +10,8 @@ import (
 // pick chooses up to n replicas of a shard to ask for. Units that wait for a partner come
 // before untouched ones, so that answers are finished rather than begun. rnd spreads workers
 // that see the same summary: they begin at different units and take different replicas.
-func pick(sum *scheduler.Summary, own bool, held func(unit uint16) bool, n int, rnd uint64) []jobs.Hold {
+// Of its own job a worker takes whole units; only those that it is asked for where asked is set.
+func pick(sum *scheduler.Summary, own, asked bool, held func(unit uint16) bool, n int, rnd uint64) []jobs.Hold {
 	var sealed, open []jobs.Hold
 	for i := range sum.Len() {
 		u := sum.Unit(i)
@@ -19,7 +20,9 @@ func pick(sum *scheduler.Summary, own bool, held func(unit uint16) bool, n int, 
 		}
 		h := jobs.Hold{Unit: uint16(i), Replica: scheduler.WholeUnit}
 		switch {
-		case own && u.State == scheduler.Running:
+		case own && asked && !u.Own:
+			continue
+		case own && !u.Own && u.State == scheduler.Running:
 			continue // a donor is at it: its word is as good, with a partner's
 		case !own && u.Free == 0:
 			continue

@@ -12,7 +12,11 @@ import (
 func summary(units ...scheduler.UnitSummary) *scheduler.Summary {
 	s := &scheduler.Summary{}
 	for _, u := range units {
-		s.Units = append(s.Units, byte(u.State), u.Free)
+		b := byte(u.State)
+		if u.Own {
+			b |= scheduler.OwnFlag
+		}
+		s.Units = append(s.Units, b, u.Free)
 	}
 	return s
 }
@@ -26,19 +30,22 @@ func TestPick(t *testing.T) {
 		scheduler.UnitSummary{State: scheduler.Sealed, Free: 2},
 		scheduler.UnitSummary{State: scheduler.Running},
 		scheduler.UnitSummary{State: scheduler.Disputed},
+		scheduler.UnitSummary{State: scheduler.Sealed, Own: true},
 	)
 	for _, c := range []struct {
 		name string
 		own  bool
+		ask  bool
 		n    int
 		want []uint16
 	}{
-		{"sealed before open", false, 5, []uint16{2, 1}},
-		{"no more than asked", false, 1, []uint16{2}},
-		{"none", false, 0, nil},
-		{"own: in order, what nobody runs, disputes too", true, 5, []uint16{1, 2, 4}},
+		{"sealed before open", false, false, 5, []uint16{2, 1}},
+		{"no more than asked", false, false, 1, []uint16{2}},
+		{"none", false, false, 0, nil},
+		{"own: in order, what nobody runs, disputes too", true, false, 5, []uint16{1, 2, 4, 5}},
+		{"own: only what is asked for", true, true, 5, []uint16{5}},
 	} {
-		got := pick(sum, c.own, nobody, c.n, 0)
+		got := pick(sum, c.own, c.ask, nobody, c.n, 0)
 		if len(got) != len(c.want) {
 			t.Errorf("%s: %v, want units %v", c.name, got, c.want)
 			continue
@@ -49,7 +56,7 @@ func TestPick(t *testing.T) {
 			}
 		}
 	}
-	if got := pick(sum, false, func(u uint16) bool { return u == 2 }, 5, 0); len(got) != 1 || got[0].Unit != 1 {
+	if got := pick(sum, false, false, func(u uint16) bool { return u == 2 }, 5, 0); len(got) != 1 || got[0].Unit != 1 {
 		t.Errorf("a unit that is held was picked: %v", got)
 	}
 }
@@ -66,7 +73,7 @@ func TestPickOnlyWhatIsFree(t *testing.T) {
 		}
 		held := func(u uint16) bool { return u%3 == 1 }
 		n := rapid.IntRange(0, 50).Draw(t, "n")
-		got := pick(summary(us...), false, held, n, rapid.Uint64().Draw(t, "rnd"))
+		got := pick(summary(us...), false, false, held, n, rapid.Uint64().Draw(t, "rnd"))
 		if len(got) > n {
 			t.Fatalf("%d of %d", len(got), n)
 		}
