@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
@@ -47,17 +49,8 @@ type jobInfo struct {
 // feed claims units whenever too few are held, until ctx ends.
 func (w *Worker) feed(ctx context.Context) {
 	pause := idleAtFirst
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		case <-w.wake:
-		case <-w.cfg.Board.Changed():
-			pause = idleAtFirst
-		}
+	for ctx.Err() == nil {
+		woken, news := w.wake.Mark(), w.cfg.Board.Changed().Mark()
 		wait := pause
 		switch {
 		case w.room() == 0:
@@ -67,7 +60,10 @@ func (w *Worker) feed(ctx context.Context) {
 		default:
 			pause = min(pause*3/2, idleAtMost)
 		}
-		timer.Reset(wait + rand.N(wait/4+time.Millisecond))
+		_ = w.rt.Wait(ctx, wait+strand.Jitter(w.rt, wait/4+time.Millisecond), woken, news)
+		if news.Raised() {
+			pause = idleAtFirst
+		}
 	}
 }
 
@@ -85,7 +81,7 @@ func (w *Worker) room() int {
 // look goes over the board once and reports whether anything was claimed.
 func (w *Worker) look(ctx context.Context) bool {
 	list := w.cfg.Board.Jobs()
-	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	rand.New(w.rt).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	own := func(j *jobs.Job) bool { return j.Head.Submitter == w.self }
 	slices.SortStableFunc(list, func(a, b *jobs.Job) int {
 		switch {
@@ -135,7 +131,7 @@ func (w *Worker) say(why string) {
 func (w *Worker) asideNow(info *jobInfo) (why string, aside bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return info.why, time.Now().Before(info.until)
+	return info.why, w.rt.Now().Before(info.until)
 }
 
 // tidy forgets jobs that are not on the board any more and hold nothing here.
@@ -155,10 +151,10 @@ func (w *Worker) tidy(list []*jobs.Job) {
 	for ref := range w.settles {
 		live[ref.Job] = true
 	}
-	for id := range w.infos {
+	for _, id := range slices.SortedFunc(maps.Keys(w.infos), func(a, b jobs.JobID) int { return bytes.Compare(a[:], b[:]) }) {
 		if !live[id] {
 			delete(w.infos, id)
-			w.group.Go(func() { w.leave(w.ctx, id) })
+			w.group.Go(w.rt, func() { w.leave(w.ctx, id) })
 		}
 	}
 }
@@ -184,7 +180,7 @@ func (w *Worker) info(j *jobs.Job) *jobInfo {
 			summaries: map[uint32]*scheduler.Summary{}, done: map[uint32]bool{},
 		}
 		if !info.own {
-			info.next = rand.Uint32N(j.Head.Shards())
+			info.next = rand.New(w.rt).Uint32N(j.Head.Shards())
 		}
 		w.infos[j.ID] = info
 	}
@@ -216,7 +212,7 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	if len(info.done) == int(shards) {
 		clear(info.done) // a decided unit can open again: look once more, later
 		w.mu.Lock()
-		info.until, info.why = time.Now().Add(reopens(info.job)), ""
+		info.until, info.why = w.rt.Now().Add(reopens(info.job)), ""
 		w.mu.Unlock()
 	}
 	return false
@@ -252,7 +248,7 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	}
 	n := min(w.room(), scheduler.MaxHolds(&info.job.Head))
 	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
-	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, rand.Uint64())
+	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, w.rt.Uint64())
 	if len(holds) == 0 {
 		return 0, nil
 	}
@@ -309,7 +305,7 @@ func (w *Worker) prepare(ctx context.Context, info *jobInfo, ref protocol.ShardR
 			if err == nil {
 				info.program, info.ready = p, true
 			} else {
-				info.until, info.why = time.Now().Add(fetchAgain), fmt.Sprintf("its program or data cannot be had: %v", err)
+				info.until, info.why = w.rt.Now().Add(fetchAgain), fmt.Sprintf("its program or data cannot be had: %v", err)
 			}
 			w.mu.Unlock()
 			w.poke()
@@ -357,12 +353,12 @@ func workOwner(id jobs.JobID) string { return "work/" + id.String() }
 
 // take turns an assignment into tasks and has their inputs fetched.
 func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment) {
-	now := time.Now()
+	now := w.rt.Now()
 	var batch []*task
 	w.mu.Lock()
 	for _, h := range a.Holds {
 		t := &task{info: info, ref: ref, hold: h, manifest: info.manifests[ref.Shard], program: info.program, grants: a.Grants, renewed: now}
-		t.ctx, t.cancel = context.WithCancelCause(w.ctx)
+		t.ctx, t.cancel = w.rt.WithCancel(w.ctx)
 		w.tasks[t.key()] = t
 		batch = append(batch, t)
 	}
@@ -380,9 +376,7 @@ func (w *Worker) fetchInputs(ctx context.Context, batch []*task) {
 			w.drop(t, true)
 			continue
 		}
-		select {
-		case w.ready <- t:
-		case <-ctx.Done():
+		if w.ready.Put(ctx, w.rt, t) != nil {
 			return
 		}
 	}

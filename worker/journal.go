@@ -118,12 +118,12 @@ func (w *Worker) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for ref, rs := range byRef {
+	for _, ref := range inOrder(byRef) {
 		grants, err := w.grantsOn(ref)
 		if err != nil {
 			return err
 		}
-		w.settler(ref).add(rs, grants)
+		w.settler(ref).add(byRef[ref], grants)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func inputKey(k taskKey, i int) []byte {
 }
 
 func (w *Worker) checkpoint(t *task) *checkpoints {
-	c := &checkpoints{w: w, t: t, saved: map[int]finishedInput{}, at: time.Now()}
+	c := &checkpoints{w: w, t: t, saved: map[int]finishedInput{}, at: w.rt.Now()}
 	err := w.cfg.Disk.Scan(unitKey(inputPrefix, t.key()), func(key, value []byte) error {
 		var f finishedInput
 		if jobs.Decode(value, maxInlineOutput+jobs.MaxStderr+256, &f) == nil {
@@ -198,7 +198,7 @@ func (c *checkpoints) restore(i int, out *spool) (finishedInput, bool) {
 
 // done notes a finished input and now and then writes what was noted.
 func (c *checkpoints) done(i int, t jobs.Tuple, stderr []byte, out *spool, start int64) {
-	if i == len(c.t.inputs)-1 || time.Since(c.at) < checkpointEvery && len(c.todo) == 0 && i == 0 && len(c.t.inputs) == 1 {
+	if i == len(c.t.inputs)-1 || c.w.rt.Now().Sub(c.at) < checkpointEvery && len(c.todo) == 0 && i == 0 && len(c.t.inputs) == 1 {
 		return
 	}
 	f := finishedInput{Tuple: t, Stderr: stderr}
@@ -223,13 +223,13 @@ func (c *checkpoints) done(i int, t jobs.Tuple, stderr []byte, out *spool, start
 		f.Blob = b
 	}
 	p.Value = jobs.Encode(f)
-	if time.Since(c.at) < checkpointEvery {
+	if c.w.rt.Now().Sub(c.at) < checkpointEvery {
 		return
 	}
 	if err := c.w.cfg.Disk.Put(c.t.ctx, c.todo...); err != nil {
 		c.w.cfg.Logger.Warn("finished inputs could not be saved", "error", err)
 	}
-	c.at, c.todo, c.wrote = time.Now(), nil, true
+	c.at, c.todo, c.wrote = c.w.rt.Now(), nil, true
 }
 
 // SaveInput stores the result of an input that was tried before its job was made.

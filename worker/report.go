@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -23,25 +24,18 @@ const (
 // settler.
 func (w *Worker) report(ctx context.Context) {
 	for {
-		var batch []*outcome
-		select {
-		case <-ctx.Done():
+		o, ok := w.finished.Take(ctx, w.rt, strand.Forever)
+		if !ok {
 			return
-		case o := <-w.finished:
-			batch = append(batch, o)
 		}
-		timer := time.NewTimer(gatherFor)
-		for more := true; more && len(batch) < gatherMost; {
-			select {
-			case o := <-w.finished:
+		batch := []*outcome{o}
+		gathered, cancel := w.rt.WithTimeout(ctx, gatherFor)
+		for ok && len(batch) < gatherMost {
+			if o, ok = w.finished.Take(gathered, w.rt, strand.Forever); ok {
 				batch = append(batch, o)
-			case <-timer.C:
-				more = false
-			case <-ctx.Done():
-				more = false
 			}
 		}
-		timer.Stop()
+		cancel()
 		w.note(ctx, batch)
 	}
 }
@@ -79,8 +73,8 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		}
 		return
 	}
-	for ref, rs := range byRef {
-		w.settler(ref).add(rs, grants[ref])
+	for _, ref := range inOrder(byRef) {
+		w.settler(ref).add(byRef[ref], grants[ref])
 	}
 	w.mu.Lock()
 	for _, o := range batch {

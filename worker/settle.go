@@ -3,11 +3,11 @@ package worker
 import (
 	"context"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
@@ -22,8 +22,8 @@ type settler struct {
 	mu      sync.Mutex
 	results map[uint16]*result
 	grants  map[jobs.Digest]*jobs.Record
-	fresh   []*result // not sealed in this run yet
-	wake    chan struct{}
+	fresh   []*result     // not sealed in this run yet
+	news    strand.Signal // there is something fresh
 	running bool
 }
 
@@ -32,7 +32,7 @@ func (w *Worker) settler(ref protocol.ShardRef) *settler {
 	defer w.mu.Unlock()
 	st := w.settles[ref]
 	if st == nil {
-		st = &settler{w: w, ref: ref, results: map[uint16]*result{}, grants: map[jobs.Digest]*jobs.Record{}, wake: make(chan struct{}, 1)}
+		st = &settler{w: w, ref: ref, results: map[uint16]*result{}, grants: map[jobs.Digest]*jobs.Record{}}
 		w.settles[ref] = st
 	}
 	return st
@@ -54,7 +54,7 @@ func (st *settler) add(rs []*result, grants map[jobs.Digest]*jobs.Record) {
 	st.mu.Lock()
 	maps.Copy(st.grants, grants)
 	for _, r := range rs {
-		r.since = time.Now()
+		r.since = st.w.rt.Now()
 		st.results[r.Hold.Unit] = r
 	}
 	st.fresh = append(st.fresh, rs...)
@@ -65,17 +65,14 @@ func (st *settler) add(rs []*result, grants map[jobs.Digest]*jobs.Record) {
 		st.w.start(st.run)
 		return
 	}
-	select {
-	case st.wake <- struct{}{}:
-	default:
-	}
+	st.news.Raise()
 }
 
 // run tells the keepers what is new, waits for rounds and decisions, and ends when every result
 // is done.
 func (st *settler) run(ctx context.Context) {
 	retry := retryAtFirst
-	again := time.Now().Add(offerAgain)
+	again := st.w.rt.Now().Add(offerAgain)
 	for ctx.Err() == nil {
 		if st.expired() {
 			if err := st.abandon(ctx); err != nil {
@@ -86,14 +83,11 @@ func (st *settler) run(ctx context.Context) {
 				return
 			}
 		}
-		if time.Now().After(again) {
+		if st.w.rt.Now().After(again) {
 			st.mu.Lock()
-			st.fresh = nil
-			for _, r := range st.results {
-				st.fresh = append(st.fresh, r)
-			}
+			st.fresh = st.all()
 			st.mu.Unlock()
-			again = time.Now().Add(offerAgain)
+			again = st.w.rt.Now().Add(offerAgain)
 			if err := st.claimAgain(ctx); err != nil {
 				st.w.cfg.Logger.Debug("unit not claimed again", "job", st.ref.Job.Short(), "shard", st.ref.Shard, "error", err)
 			}
@@ -106,7 +100,7 @@ func (st *settler) run(ctx context.Context) {
 			retry = retryAtFirst
 		} else {
 			st.w.cfg.Logger.Debug("results not told yet", "job", st.ref.Job.Short(), "shard", st.ref.Shard, "error", err)
-			st.pause(ctx, retry)
+			_ = strand.Sleep(ctx, st.w.rt, retry)
 			retry = min(2*retry, retryAtMost)
 		}
 		if st.ended() {
@@ -120,7 +114,7 @@ func (st *settler) expired() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for _, r := range st.results {
-		return time.Now().Unix() > r.Until
+		return st.w.rt.Date() > r.Until
 	}
 	return false
 }
@@ -139,13 +133,9 @@ func (st *settler) ended() bool {
 	return true
 }
 
-func (st *settler) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+// all are the results in the order of their units. The caller holds mu.
+func (st *settler) all() []*result {
+	return slices.SortedFunc(maps.Values(st.results), func(a, b *result) int { return jobs.CompareHolds(a.Hold, b.Hold) })
 }
 
 // tell seals what is new, or reveals it where it is this node's own job or was revealed before.
@@ -224,8 +214,8 @@ func (st *settler) offer(ctx context.Context, bodies []any, with []*jobs.Record)
 func (st *settler) abandon(ctx context.Context) error {
 	var units []uint16
 	st.mu.Lock()
-	for n := range st.results {
-		units = append(units, n)
+	for _, r := range st.all() {
+		units = append(units, r.Hold.Unit)
 	}
 	st.fresh = nil
 	st.mu.Unlock()
@@ -236,26 +226,26 @@ func (st *settler) abandon(ctx context.Context) error {
 func (st *settler) watch(ctx context.Context) error {
 	var holds []jobs.Hold
 	var units []uint16
+	mark := st.news.Mark()
 	st.mu.Lock()
-	for n, r := range st.results {
+	if len(st.fresh) > 0 {
+		st.mu.Unlock()
+		return nil
+	}
+	for _, r := range st.all() {
 		if r.Own || r.Revealed {
-			units = append(units, n)
+			units = append(units, r.Hold.Unit)
 		} else {
 			holds = append(holds, r.Hold)
 		}
 	}
 	st.mu.Unlock()
-	slices.SortFunc(holds, jobs.CompareHolds)
-	slices.Sort(units)
-	watching, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // new results are told at once
-		select {
-		case <-st.wake:
-			cancel()
-		case <-watching.Done():
-		}
-	}()
+	watching, cancel := st.w.rt.WithCancel(ctx)
+	defer cancel(nil)
+	st.w.rt.Go(func() { // new results are told at once
+		_ = st.w.rt.Wait(watching, strand.Forever, mark)
+		cancel(nil)
+	})
 	s, err := st.w.cfg.Keepers.Watch(watching, st.ref, holds[:min(len(holds), jobs.MaxGrantHolds)], units[:min(len(units), jobs.MaxGrantHolds)], watchFor)
 	if err != nil {
 		if watching.Err() != nil {
@@ -306,8 +296,8 @@ func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[u
 func (st *settler) claimAgain(ctx context.Context) error {
 	var overdue []*result
 	st.mu.Lock()
-	for _, r := range st.results {
-		if !r.Own && !r.Revealed && time.Since(r.since) > time.Duration(r.Lease)*time.Second {
+	for _, r := range st.all() {
+		if !r.Own && !r.Revealed && st.w.rt.Now().Sub(r.since) > time.Duration(r.Lease)*time.Second {
 			overdue = append(overdue, r)
 		}
 	}
@@ -324,7 +314,7 @@ func (st *settler) claimAgain(ctx context.Context) error {
 		if free == 0 {
 			continue
 		}
-		a, err := st.w.cfg.Keepers.Claim(ctx, st.ref, []jobs.Hold{{Unit: r.Hold.Unit, Replica: oneOf(free, rand.Uint64())}})
+		a, err := st.w.cfg.Keepers.Claim(ctx, st.ref, []jobs.Hold{{Unit: r.Hold.Unit, Replica: oneOf(free, st.w.rt.Uint64())}})
 		if err != nil {
 			return err
 		}
@@ -341,7 +331,7 @@ func (st *settler) claimAgain(ctx context.Context) error {
 func (st *settler) sealAgain(ctx context.Context, r *result, a *client.Assignment) error {
 	pairs := make([]disk.Pair, 0, len(a.Grants)+1)
 	st.mu.Lock()
-	r.Hold, r.Grants, r.since = a.Holds[0], nil, time.Now()
+	r.Hold, r.Grants, r.since = a.Holds[0], nil, st.w.rt.Now()
 	for _, g := range a.Grants {
 		r.Grants = append(r.Grants, g.ID)
 		st.grants[g.ID] = g

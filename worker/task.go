@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -59,19 +60,9 @@ func (w *Worker) slot(ctx context.Context, n int) {
 	var warm jobs.JobID
 	defer w.setGuest(n, nil)
 	for {
-		w.mu.Lock()
-		ready, moved := w.ready, w.moved
-		if n >= w.limit {
-			ready = nil // rest
-		}
-		w.mu.Unlock()
-		var t *task
-		select {
-		case <-ctx.Done():
+		t := w.next(ctx, n)
+		if t == nil {
 			return
-		case <-moved:
-			continue
-		case t = <-ready:
 		}
 		if t.ctx.Err() != nil {
 			continue
@@ -87,21 +78,33 @@ func (w *Worker) slot(ctx context.Context, n int) {
 			}
 			warm = t.ref.Job
 		}
-		began := time.Now()
+		began := w.rt.Now()
 		o, err := w.run(t, w.guest(n))
 		if err != nil {
 			w.setGuest(n, nil)
 			w.failed(t, err)
 			continue
 		}
-		w.timed(time.Since(began))
-		select {
-		case w.finished <- o:
-		case <-ctx.Done():
+		w.timed(w.rt.Now().Sub(began))
+		if w.finished.Put(ctx, w.rt, o) != nil {
 			return
 		}
 		w.poke()
 	}
+}
+
+// next waits for a task for a slot; nil when ctx ends. A slot above the limit rests.
+func (w *Worker) next(ctx context.Context, n int) *task {
+	for ctx.Err() == nil {
+		queued, moved := w.ready.Mark(), w.moved.Mark()
+		if n < w.Slots() {
+			if t, ok := w.ready.TryTake(); ok {
+				return t
+			}
+		}
+		_ = w.rt.Wait(ctx, strand.Forever, queued, moved)
+	}
+	return nil
 }
 
 func (w *Worker) warm(ctx context.Context, n int, t *task) error {
@@ -161,7 +164,7 @@ func (w *Worker) failed(t *task, err error) {
 	aside := t.info.strikes >= strikes
 	if aside {
 		t.info.strikes = 0
-		t.info.until = time.Now().Add(setAside)
+		t.info.until = w.rt.Now().Add(setAside)
 		t.info.why = fmt.Sprintf("its program could not be run here: %v", err)
 	}
 	w.mu.Unlock()
@@ -267,15 +270,8 @@ func (w *Worker) inputFile(t *task, in *jobs.Input) (string, error) {
 
 // renew extends what is held, at a third of the lease, and drops what was lost.
 func (w *Worker) renew(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			w.renewDue(ctx, now)
-		}
+	for strand.Sleep(ctx, w.rt, time.Second) == nil {
+		w.renewDue(ctx, w.rt.Now())
 	}
 }
 
@@ -289,7 +285,8 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 		}
 	}
 	w.mu.Unlock()
-	for ref, holds := range due {
+	for _, ref := range inOrder(due) {
+		holds := due[ref]
 		slices.SortFunc(holds, jobs.CompareHolds)
 		w.start(func(context.Context) {
 			lost, err := w.cfg.Keepers.Renew(ctx, ref, holds)

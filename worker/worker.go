@@ -4,9 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -29,7 +32,7 @@ type Keepers interface {
 // Board lists the jobs that are known and open.
 type Board interface {
 	Jobs() []*jobs.Job
-	Changed() <-chan struct{} // signalled, coalesced, when the list changed
+	Changed() *strand.Signal // raised when the list changed
 }
 
 // Blobs holds programs, inputs and payloads.
@@ -97,8 +100,9 @@ type Config struct {
 	Slots    int            // guests at a time, until SetSlots
 	MaxSlots int            // that SetSlots can ask for
 	// RunOwn reports whether this node should run units of its own job.
-	RunOwn func(*jobs.Job) bool
-	Logger *slog.Logger
+	RunOwn  func(*jobs.Job) bool
+	Logger  *slog.Logger
+	Runtime strand.Runtime // nil: goroutines
 }
 
 // Mode is whether a worker takes strangers' work.
@@ -118,26 +122,27 @@ const (
 // Worker runs units. Make one with New, then Run it.
 type Worker struct {
 	cfg  Config
+	rt   strand.Runtime
 	self jobs.NodeID
 
-	ready    chan *task // claimed, fetched, waiting for a slot
-	finished chan *outcome
-	wake     chan struct{} // the feeder should look again
+	ready    *strand.Queue[*task] // claimed, fetched, waiting for a slot
+	finished *strand.Queue[*outcome]
+	wake     strand.Signal // the feeder should look again
+	moved    strand.Signal // limit changed
 
 	mu       sync.Mutex
 	mode     Mode
 	tasks    map[taskKey]*task
 	infos    map[jobs.JobID]*jobInfo
 	settles  map[protocol.ShardRef]*settler
-	guests   []Guest       // by slot; nil where none is up
-	ownGuest []bool        // by slot: it runs this node's own job
-	limit    int           // slots in use; those above it rest
-	moved    chan struct{} // closed when limit changes
+	guests   []Guest // by slot; nil where none is up
+	ownGuest []bool  // by slot: it runs this node's own job
+	limit    int     // slots in use; those above it rest
 	stats    Stats
 	served   map[jobs.NodeID]bool
 	perUnit  time.Duration // moving average of a unit's time on a slot
 	idleWhy  string
-	group    sync.WaitGroup
+	group    strand.Group
 	ctx      context.Context
 }
 
@@ -162,18 +167,18 @@ func New(cfg Config) *Worker {
 	cfg.Slots = max(cfg.Slots, 1)
 	slots := max(cfg.MaxSlots, cfg.Slots)
 	return &Worker{
-		cfg: cfg, self: cfg.Signer.ID(),
-		ready: make(chan *task, 4*jobs.MaxGrantHolds), finished: make(chan *outcome, slots), wake: make(chan struct{}, 1),
+		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(),
+		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](slots),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
-		guests: make([]Guest, slots), ownGuest: make([]bool, slots), limit: cfg.Slots, moved: make(chan struct{}), served: map[jobs.NodeID]bool{}, ctx: context.Background(),
+		guests: make([]Guest, slots), ownGuest: make([]bool, slots), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),
 	}
 }
 
 // Run works until ctx ends. Guests are gone when it returns; what was sealed is on disk.
 func (w *Worker) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer w.group.Wait()
-	defer cancel()
+	ctx, cancel := w.rt.WithCancel(ctx)
+	defer w.group.Wait(w.rt)
+	defer cancel(nil)
 	w.mu.Lock()
 	w.ctx = ctx
 	w.mu.Unlock()
@@ -194,11 +199,7 @@ func (w *Worker) start(f func(ctx context.Context)) {
 	w.mu.Lock()
 	ctx := w.ctx
 	w.mu.Unlock()
-	w.group.Add(1)
-	go func() {
-		defer w.group.Done()
-		f(ctx)
-	}()
+	w.group.Go(w.rt, func() { f(ctx) })
 }
 
 // SetMode changes whether strangers' work is taken. Guests stop and go on by signal.
@@ -232,9 +233,8 @@ func (w *Worker) SetMode(m Mode) {
 func (w *Worker) SetSlots(n int) {
 	w.mu.Lock()
 	w.limit = min(max(n, 1), len(w.guests))
-	close(w.moved)
-	w.moved = make(chan struct{})
 	w.mu.Unlock()
+	w.moved.Raise()
 	w.poke()
 }
 
@@ -253,12 +253,7 @@ func (w *Worker) Mode() Mode {
 }
 
 // poke makes the feeder look again.
-func (w *Worker) poke() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
+func (w *Worker) poke() { w.wake.Raise() }
 
 // Stats are the counts so far.
 func (w *Worker) Stats() Stats {
@@ -291,7 +286,7 @@ func (w *Worker) Working() (list []Working, idle string) {
 
 // giveBack releases what is held and not finished: another worker need not wait for the lease.
 func (w *Worker) giveBack() {
-	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
+	ctx, cancel := w.rt.WithTimeout(context.Background(), giveBackTime)
 	defer cancel()
 	byRef := map[protocol.ShardRef][]jobs.Hold{}
 	w.mu.Lock()
@@ -300,15 +295,16 @@ func (w *Worker) giveBack() {
 	}
 	clear(w.tasks)
 	w.mu.Unlock()
-	var wg sync.WaitGroup
-	for ref, holds := range byRef {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			w.cfg.Keepers.Release(ctx, ref, holds)
-		}()
+	var releasing strand.Group
+	for _, ref := range inOrder(byRef) {
+		releasing.Go(w.rt, func() { w.cfg.Keepers.Release(ctx, ref, byRef[ref]) })
 	}
-	wg.Wait()
+	releasing.Wait(w.rt)
 }
 
 const giveBackTime = 2 * time.Second
+
+// inOrder are the shards of a map in an order that does not change from run to run.
+func inOrder[V any](m map[protocol.ShardRef]V) []protocol.ShardRef {
+	return slices.SortedFunc(maps.Keys(m), protocol.ShardRef.Compare)
+}

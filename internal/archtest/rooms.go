@@ -29,7 +29,7 @@ func rooms() []room {
 		{path: "scheduler/protocol", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 		{path: "scheduler/evidence", may: []string{"jobs", "scheduler"}, pure: true, why: core},
 
-		{path: "scheduler/keeper/client", may: []string{"jobs", "scheduler", "scheduler/protocol"}, why: doer},
+		{path: "scheduler/keeper/client", may: []string{"jobs", "scheduler", "scheduler/protocol", "internal/strand"}, why: doer},
 		{path: "scheduler/keeper", may: doing(), why: doer},
 		{path: "jobs/submit", may: doing(), why: doer},
 		{path: "jobs/collect", may: append(doing(), "scheduler/evidence"), why: doer},
@@ -47,6 +47,7 @@ func rooms() []room {
 		{path: "internal/host", may: []string{"github.com/godbus/dbus/v5", "github.com/shirou/gopsutil/v4", "github.com/ebitengine/purego", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/service", may: []string{"golang.org/x/sys"}, why: adapter},
 		{path: "internal/archtest", why: "it only reads"},
+		{path: "internal/strand", why: "the drivers run on it, so it knows none of them"},
 		{path: "internal/testsum", why: "it only counts"},
 
 		{path: "internal/node", may: append([]string{"golang.org/x/sys"}, below...), why: "it builds every part, and is no part of cmd"},
@@ -65,7 +66,7 @@ func rooms() []room {
 
 // doing is what a doer may import: the nouns, the brain, and the way to speak to keepers.
 func doing() []string {
-	return []string{"jobs", "jobs/disk", "scheduler", "scheduler/trust", "scheduler/protocol", "scheduler/keeper/client"}
+	return []string{"jobs", "jobs/disk", "scheduler", "scheduler/trust", "scheduler/protocol", "scheduler/keeper/client", "internal/strand"}
 }
 
 func (r room) covers(path string) bool { return covers(r.path, path) }

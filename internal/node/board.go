@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/p2p"
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -22,7 +23,7 @@ type boardDriver struct {
 	mu      sync.Mutex
 	board   *scheduler.Board
 	posts   map[jobs.JobID]protocol.Post
-	changed chan struct{}
+	changed strand.Signal
 }
 
 // Pace of the board.
@@ -36,7 +37,7 @@ const (
 )
 
 func newBoardDriver(n *Node, d disk.Disk) (*boardDriver, error) {
-	b := &boardDriver{n: n, disk: d, board: scheduler.NewBoard(), posts: map[jobs.JobID]protocol.Post{}, changed: make(chan struct{}, 1)}
+	b := &boardDriver{n: n, disk: d, board: scheduler.NewBoard(), posts: map[jobs.JobID]protocol.Post{}}
 	err := d.Scan(nil, func(_, value []byte) error {
 		var p protocol.Post
 		if jobs.Decode(value, protocol.MaxMessage, &p) == nil {
@@ -54,15 +55,10 @@ func (b *boardDriver) Jobs() []*jobs.Job {
 	return b.board.Jobs()
 }
 
-// Changed is signalled when the list changed.
-func (b *boardDriver) Changed() <-chan struct{} { return b.changed }
+// Changed is raised when the list changed.
+func (b *boardDriver) Changed() *strand.Signal { return &b.changed }
 
-func (b *boardDriver) poke() {
-	select {
-	case b.changed <- struct{}{}:
-	default:
-	}
-}
+func (b *boardDriver) poke() { b.changed.Raise() }
 
 func (b *boardDriver) get(id jobs.JobID) (*jobs.Job, bool) {
 	b.mu.Lock()

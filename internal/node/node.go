@@ -159,7 +159,7 @@ func (n *Node) build() (err error) {
 	}
 	n.keeper, err = keeper.New(keeper.Config{
 		Network: n.network, Signer: n.identity, Peers: n.net, Disk: n.table("keeper"), Blobs: n.blobs, Logger: n.log,
-		Changed: n.net.changed, OnControl: n.onControl,
+		Changed: &n.net.changed, OnControl: n.onControl,
 	})
 	if err != nil {
 		return err
@@ -352,10 +352,7 @@ func (n *Node) greetLoop(ctx context.Context, host *p2p.Host) {
 			return
 		case <-host.Changes():
 			n.client.ForgetAll()
-			select {
-			case n.net.changed <- struct{}{}:
-			default:
-			}
+			n.net.changed.Raise()
 			n.pokePublisher()
 		case <-tick.C:
 		}

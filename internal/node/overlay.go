@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/p2p"
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/keeper"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -17,7 +18,7 @@ var errOffline = errors.New("the network is not up")
 // overlay is the network as the doers see it. It can be down: then this node is the whole grid.
 type overlay struct {
 	self    jobs.NodeID
-	changed chan struct{}
+	changed strand.Signal
 
 	mu    sync.Mutex
 	host  *p2p.Host
@@ -30,7 +31,7 @@ type greeted struct {
 }
 
 func newOverlay(self jobs.NodeID) *overlay {
-	return &overlay{self: self, changed: make(chan struct{}, 1), hello: map[jobs.NodeID]greeted{}}
+	return &overlay{self: self, hello: map[jobs.NodeID]greeted{}}
 }
 
 func (o *overlay) use(h *p2p.Host) {

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/jobs/submit"
@@ -61,7 +62,7 @@ type Node struct {
 	Worker    *worker.Worker
 	Submitter *submit.Submitter
 
-	changed chan struct{}
+	changed strand.Signal
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -99,11 +100,10 @@ func (n *Node) Sign(m []byte) []byte { return ed25519.Sign(n.key, m) }
 // Start begins, or after Kill begins again, with the disk as it was left.
 func (n *Node) Start(k Kind) {
 	g := n.grid
-	n.changed = make(chan struct{}, 1)
 	net := &link{n}
 	var err error
 	n.Keeper, err = keeper.New(keeper.Config{
-		Network: Network, Signer: n, Peers: net, Disk: n.disk.table('k'), Blobs: n.blob, Logger: g.Logger, Changed: n.changed,
+		Network: Network, Signer: n, Peers: net, Disk: n.disk.table('k'), Blobs: n.blob, Logger: g.Logger, Changed: &n.changed,
 	})
 	if err != nil {
 		panic(err) // disks in memory do not fail
@@ -150,10 +150,7 @@ func (g *Grid) stir() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, n := range g.nodes {
-		select {
-		case n.changed <- struct{}{}:
-		default:
-		}
+		n.changed.Raise()
 		if n.Client != nil {
 			n.Client.ForgetAll()
 		}
@@ -287,7 +284,7 @@ type board struct {
 
 type view struct {
 	*board
-	changed chan struct{}
+	changed strand.Signal
 }
 
 func newBoard() *board { return &board{board: scheduler.NewBoard()} }
@@ -295,7 +292,7 @@ func newBoard() *board { return &board{board: scheduler.NewBoard()} }
 func (b *board) view() *view {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	v := &view{b, make(chan struct{}, 1)}
+	v := &view{board: b}
 	b.views = append(b.views, v)
 	return v
 }
@@ -307,10 +304,7 @@ func (b *board) add(j *jobs.Job) {
 		return // expired: nobody would take it either
 	}
 	for _, v := range b.views {
-		select {
-		case v.changed <- struct{}{}:
-		default:
-		}
+		v.changed.Raise()
 	}
 }
 
@@ -320,4 +314,4 @@ func (v *view) Jobs() []*jobs.Job {
 	return v.board.board.Jobs()
 }
 
-func (v *view) Changed() <-chan struct{} { return v.changed }
+func (v *view) Changed() *strand.Signal { return &v.changed }

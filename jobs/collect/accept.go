@@ -140,18 +140,18 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 		return todo, perr
 	}
 	c.mu.Lock()
+	defer c.changed.Raise()
 	defer c.mu.Unlock()
 	if c.firstDone.IsZero() {
-		c.firstDone, c.doneThen = time.Now(), c.tally.Done
+		c.firstDone, c.doneThen = c.rt.Now(), c.tally.Done
 	}
-	c.lastDone = time.Now()
+	c.lastDone = c.rt.Now()
 	for i, u := range units {
 		if !c.accepted[ref.Shard][numbers[i]] {
 			c.accepted[ref.Shard][numbers[i]] = true
 			c.count(u, c.inputsOf(u))
 		}
 	}
-	c.wakeLocked()
 	return left, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -43,6 +44,7 @@ type Config struct {
 	// Manifest gives a shard's manifest, with its path to the head's root, where this node has it;
 	// else the keepers are asked.
 	Manifest func(shard uint32) (*jobs.Manifest, []jobs.Digest, error)
+	Runtime  strand.Runtime // nil: goroutines
 }
 
 // Pace of collecting.
@@ -57,6 +59,7 @@ const (
 // Collector collects one job.
 type Collector struct {
 	cfg Config
+	rt  strand.Runtime
 	job *jobs.Job
 
 	mu        sync.Mutex
@@ -65,7 +68,7 @@ type Collector struct {
 	summaries map[uint32]*scheduler.Summary
 	seen      map[seenKey]uint64 // versions of keepers' summaries that prompted a look
 	tally     Tally
-	changed   chan struct{}
+	changed   strand.Signal
 	donors    map[jobs.NodeID]evidence.Share
 	firstDone time.Time // when the first unit was accepted in this run
 	doneThen  uint64
@@ -94,8 +97,8 @@ type Tally struct {
 // New makes the collector of a job and takes up what was accepted before.
 func New(cfg Config, job *jobs.Job) (*Collector, error) {
 	c := &Collector{
-		cfg: cfg, job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]bool{},
-		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, changed: make(chan struct{}), donors: map[jobs.NodeID]evidence.Share{},
+		cfg: cfg, rt: strand.Or(cfg.Runtime), job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]bool{},
+		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, donors: map[jobs.NodeID]evidence.Share{},
 	}
 	return c, c.restore()
 }
@@ -106,43 +109,42 @@ func (c *Collector) Job() *jobs.Job { return c.job }
 // Run collects until every unit is accepted or ctx ends.
 func (c *Collector) Run(ctx context.Context) error {
 	shards := c.job.Head.Shards()
-	turns := make(chan uint32, shards)
+	turns := strand.NewQueue[uint32](int(shards))
 	left := 0
 	for s := range shards {
 		if !c.complete(s) {
 			left++
-			turns <- s
+			_ = turns.Put(ctx, c.rt, s) // there is room for all
 		}
 	}
-	done := make(chan bool, shardsAtOnce)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	wait := watchAtMost
 	if left > shardsAtOnce {
 		wait = lookAgain
 	}
+	done := strand.NewQueue[uint32](shardsAtOnce)
+	var workers strand.Group
+	defer workers.Wait(c.rt)
+	ctx, cancel := c.rt.WithCancel(ctx)
+	defer cancel(nil)
 	for range min(left, shardsAtOnce) {
-		wg.Go(func() {
+		workers.Go(c.rt, func() {
 			for {
-				select {
-				case <-ctx.Done():
+				s, ok := turns.Take(ctx, c.rt, strand.Forever)
+				if !ok {
 					return
-				case s := <-turns:
-					if c.turn(ctx, s, wait) {
-						done <- true
-						continue
-					}
-					turns <- s
+				}
+				next := turns
+				if c.turn(ctx, s, wait) {
+					next = done
+				}
+				if next.Put(ctx, c.rt, s) != nil {
+					return
 				}
 			}
 		})
 	}
 	for ; left > 0; left-- {
-		select {
-		case <-done:
-		case <-ctx.Done():
+		if _, ok := done.Take(ctx, c.rt, strand.Forever); !ok {
 			return ctx.Err()
 		}
 	}
@@ -152,20 +154,20 @@ func (c *Collector) Run(ctx context.Context) error {
 // turn works on one shard for a while and reports whether all of it is accepted.
 func (c *Collector) turn(ctx context.Context, shard uint32, wait time.Duration) bool {
 	ref := protocol.ShardRef{Job: c.job.ID, Shard: shard}
-	began, retry := time.Now(), retryAtFirst
+	began, retry := c.rt.Now(), retryAtFirst
 	for ctx.Err() == nil {
 		err := c.look(ctx, ref)
 		if c.complete(shard) {
 			return true
 		}
 		c.note(err)
-		left := wait - time.Since(began)
+		left := wait - c.rt.Now().Sub(began)
 		if left <= 0 {
 			return false
 		}
 		if err != nil {
 			c.cfg.Logger.Debug("collecting", "job", c.job.ID.Short(), "shard", shard, "error", err)
-			pause(ctx, retry)
+			_ = strand.Sleep(ctx, c.rt, retry)
 			retry = min(2*retry, retryAtMost)
 			continue
 		}
@@ -173,15 +175,6 @@ func (c *Collector) turn(ctx context.Context, shard uint32, wait time.Duration) 
 		c.await(ctx, ref, left)
 	}
 	return false
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 func (c *Collector) note(err error) {
@@ -194,16 +187,17 @@ func (c *Collector) note(err error) {
 func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.Duration) {
 	set, err := c.cfg.Keepers.Keepers(ctx, ref)
 	if err != nil || len(set) == 0 {
-		pause(ctx, retryAtFirst)
+		_ = strand.Sleep(ctx, c.rt, retryAtFirst)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := c.rt.WithTimeout(ctx, wait)
 	defer cancel()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	woke := make(chan bool, len(set))
+	var asking strand.Group
+	defer asking.Wait(c.rt)
+	var woke strand.Signal
+	mark := woke.Mark()
 	for _, n := range set {
-		wg.Go(func() {
+		asking.Go(c.rt, func() {
 			k := seenKey{ref.Shard, n}
 			c.mu.Lock()
 			known := c.seen[k]
@@ -215,15 +209,12 @@ func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.
 			c.mu.Lock()
 			c.seen[k] = sum.Version
 			c.mu.Unlock()
-			woke <- true
+			woke.Raise()
 		})
 	}
-	select {
-	case <-woke:
+	if c.rt.Wait(ctx, strand.Forever, mark) == nil {
+		_ = strand.Sleep(ctx, c.rt, gatherFor) // several changes come together
 		cancel()
-		pauseFor := time.NewTimer(gatherFor) // several changes come together
-		<-pauseFor.C
-	case <-ctx.Done():
 	}
 }
 
@@ -247,8 +238,8 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 			todo = append(todo, uint16(n))
 		}
 	}
-	c.wakeLocked()
 	c.mu.Unlock()
+	c.changed.Raise()
 	if len(todo) == 0 {
 		return nil
 	}
@@ -322,18 +313,8 @@ func (c *Collector) complete(shard uint32) bool {
 	return true
 }
 
-// wakeLocked wakes who waits for changes. The caller holds mu.
-func (c *Collector) wakeLocked() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
 // Changed is closed at the next change of what Progress would say.
-func (c *Collector) Changed() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.changed
-}
+func (c *Collector) Changed() <-chan struct{} { return c.changed.Next() }
 
 // Complete reports whether every unit is accepted.
 func (c *Collector) Complete() bool {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strconv"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -49,16 +50,15 @@ func (c *Collector) Each(ctx context.Context, follow bool, f func(a Answer, outp
 
 func (c *Collector) waitFor(ctx context.Context, shard uint32, n int) error {
 	for {
+		mark := c.changed.Mark()
 		c.mu.Lock()
-		ok, changed := c.accepted[shard][n], c.changed
+		ok := c.accepted[shard][n]
 		c.mu.Unlock()
 		if ok {
 			return nil
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := c.rt.Wait(ctx, strand.Forever, mark); err != nil {
+			return err
 		}
 	}
 }

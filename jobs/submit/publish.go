@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -66,11 +67,19 @@ func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, progress func(pl
 	var receipts []*jobs.Record
 	var firstErr error
 	var placed uint32
-	shards := make(chan uint32)
-	var wg sync.WaitGroup
+	var next uint32 // shard that nobody has taken on
+	take := func() (n uint32, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if n, ok = next, next < job.Head.Shards() && ctx.Err() == nil; ok {
+			next++
+		}
+		return n, ok
+	}
+	var placing strand.Group
 	for range min(shardsAtOnce, job.Head.Shards()) {
-		wg.Go(func() {
-			for n := range shards {
+		placing.Go(s.rt, func() {
+			for n, ok := take(); ok; n, ok = take() {
 				h, rs, err := s.place(ctx, job, n)
 				mu.Lock()
 				if err != nil && firstErr == nil {
@@ -90,14 +99,7 @@ func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, progress func(pl
 			}
 		})
 	}
-	for n := range job.Head.Shards() {
-		select {
-		case shards <- n:
-		case <-ctx.Done():
-		}
-	}
-	close(shards)
-	wg.Wait()
+	placing.Wait(s.rt)
 	if firstErr == nil {
 		firstErr = ctx.Err()
 	}
@@ -156,12 +158,12 @@ func (s *Submitter) place(ctx context.Context, job *jobs.Job, n uint32) (*Held, 
 // publishTo asks every keeper of a set at once and gives the receipts.
 func (s *Submitter) publishTo(ctx context.Context, job *jobs.Job, ref protocol.ShardRef, set []jobs.NodeID, raw []byte, proof []jobs.Digest) (receipts []*jobs.Record, why string) {
 	q := &protocol.PublishRequest{Head: job.Bytes(), Shard: ref.Shard, Manifest: raw, Proof: proof, Wait: uint32(fetchWait / time.Millisecond)}
-	ctx, cancel := context.WithTimeout(ctx, placeFor)
+	ctx, cancel := s.rt.WithTimeout(ctx, placeFor)
 	defer cancel()
 	var mu sync.Mutex
-	var wg sync.WaitGroup
+	var asking strand.Group
 	for _, k := range set {
-		wg.Go(func() {
+		asking.Go(s.rt, func() {
 			r, err := s.publishUntil(ctx, k, ref, q)
 			mu.Lock()
 			defer mu.Unlock()
@@ -172,7 +174,7 @@ func (s *Submitter) publishTo(ctx context.Context, job *jobs.Job, ref protocol.S
 			receipts = append(receipts, r)
 		})
 	}
-	wg.Wait()
+	asking.Wait(s.rt)
 	slices.SortFunc(receipts, func(a, b *jobs.Record) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return receipts, why
 }

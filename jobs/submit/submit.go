@@ -5,15 +5,14 @@ package submit
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
@@ -51,16 +50,20 @@ type Config struct {
 	Disk    disk.Disk
 	Blobs   Blobs
 	Logger  *slog.Logger
+	Runtime strand.Runtime // nil: goroutines
 }
 
 // Submitter makes and publishes this node's jobs.
 type Submitter struct {
-	cfg Config
-	mu  sync.Mutex // of Update
+	cfg    Config
+	rt     strand.Runtime
+	update *strand.Gate // one Update at a time
 }
 
 // New makes a submitter.
-func New(cfg Config) *Submitter { return &Submitter{cfg: cfg} }
+func New(cfg Config) *Submitter {
+	return &Submitter{cfg: cfg, rt: strand.Or(cfg.Runtime), update: strand.NewGate(1)}
+}
 
 // Spec is a job as a person asks for it. The head's Network, Submitter, Nonce, Inputs, Units
 // and Root are filled in.
@@ -129,9 +132,8 @@ func (s *Submitter) Find(content jobs.Digest) (jobs.JobID, bool, error) {
 func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 	h := spec.Head
 	h.Version, h.Network, h.Submitter = jobs.HeadVersion, s.cfg.Network, s.cfg.Signer.ID()
-	if _, err := rand.Read(h.Nonce[:]); err != nil {
-		return nil, err
-	}
+	nonce := s.rt.Secret()
+	copy(h.Nonce[:], nonce[:])
 	until := time.Unix(h.Expires, 0).Add(holdFor)
 	making := fmt.Sprintf("making/%x", h.Nonce) // holds what is put before the job has an id
 	defer func() {
@@ -149,7 +151,7 @@ func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 				return b, err
 			}
 			blobs = append(blobs, b)
-			return b, s.cfg.Blobs.Hold(ctx, making, b, time.Now().Add(makingFor))
+			return b, s.cfg.Blobs.Hold(ctx, making, b, time.Unix(s.rt.Date(), 0).Add(makingFor))
 		},
 		PutManifest: func(_ uint32, m []byte) error { manifests = append(manifests, m); return nil },
 	}
@@ -242,8 +244,10 @@ func (s *Submitter) All(f func(*Own, *jobs.Job) error) error {
 
 // Update changes what the home knows of one of its jobs.
 func (s *Submitter) Update(ctx context.Context, id jobs.JobID, change func(*Own)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.update.Enter(ctx, s.rt); err != nil {
+		return err
+	}
+	defer s.update.Leave()
 	o, _, err := s.Own(id)
 	if err != nil {
 		return err

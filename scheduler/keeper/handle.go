@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -73,7 +74,7 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 		return nil, protocol.Refuse(protocol.Unknown, "this node is not among the shard's keepers")
 	}
 	own := from == s.job.Head.Submitter // whose node needs no grant
-	now := time.Now()
+	now := k.rt.Now()
 	s.mu.Lock()
 	if !own && !s.ledger.Quorate(set) {
 		// Just started with no peer in sight, or cut off: what is granted now would not count, and
@@ -121,7 +122,7 @@ func (k *Keeper) renew(from jobs.NodeID, q *protocol.RenewRequest) (*protocol.Re
 		s.ledger.Release(from, q.Holds)
 		return &protocol.RenewAnswer{}, nil
 	}
-	return &protocol.RenewAnswer{Lost: s.ledger.Renew(time.Now(), from, q.Holds)}, nil
+	return &protocol.RenewAnswer{Lost: s.ledger.Renew(k.rt.Now(), from, q.Holds)}, nil
 }
 
 func (k *Keeper) offer(ctx context.Context, q *protocol.OfferRequest) (*protocol.OfferAnswer, error) {
@@ -143,7 +144,7 @@ func (k *Keeper) offer(ctx context.Context, q *protocol.OfferRequest) (*protocol
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &protocol.OfferAnswer{Fresh: uint32(fresh), Refused: uint32(refused), Summary: s.summaryAfter(time.Now(), q.Known)}, nil
+	return &protocol.OfferAnswer{Fresh: uint32(fresh), Refused: uint32(refused), Summary: s.summaryAfter(k.rt.Now(), q.Known)}, nil
 }
 
 // open verifies batches that are about the shard's job. One bad batch refuses them all: who
@@ -164,20 +165,16 @@ func (k *Keeper) open(s *shard, bs []jobs.Batch) ([]*jobs.Record, error) {
 }
 
 // waitFor calls ready under mu until it says yes, the wait or ctx ends.
-func (s *shard) waitFor(ctx context.Context, millis uint32, ready func() bool) {
+func (k *Keeper) waitFor(ctx context.Context, s *shard, millis uint32, ready func() bool) {
 	wait := min(time.Duration(millis)*time.Millisecond, maxWait)
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := k.rt.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
+		mark := s.changed.Mark()
 		s.mu.Lock()
-		done, changed := ready(), s.changed
+		done := ready()
 		s.mu.Unlock()
-		if done {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
+		if done || k.rt.Wait(ctx, strand.Forever, mark) != nil {
 			return
 		}
 	}
@@ -192,7 +189,7 @@ func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol
 		return nil, err
 	}
 	a := &protocol.WatchAnswer{}
-	s.waitFor(ctx, q.Wait, func() bool {
+	k.waitFor(ctx, s, q.Wait, func() bool {
 		var seals []*jobs.Record
 		for _, n := range q.Units {
 			if int(n) < s.ledger.Units() && s.done(int(n)) {
@@ -288,8 +285,8 @@ func (k *Keeper) summary(ctx context.Context, q *protocol.SummaryRequest) (*prot
 		return nil, err
 	}
 	a := &protocol.SummaryAnswer{}
-	s.waitFor(ctx, q.Wait, func() bool {
-		a.Summary = s.summaryAfter(time.Now(), q.Known)
+	k.waitFor(ctx, s, q.Wait, func() bool {
+		a.Summary = s.summaryAfter(k.rt.Now(), q.Known)
 		return a.Summary != nil
 	})
 	return a, nil

@@ -5,13 +5,15 @@ package keeper
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -47,8 +49,11 @@ type Config struct {
 	Disk    disk.Disk
 	Blobs   Blobs
 	Logger  *slog.Logger
-	// Changed is signalled when peers came or went; nil: only the clock prompts repairs.
-	Changed <-chan struct{}
+	// Changed is raised when peers came or went.
+	Changed *strand.Signal
+	Runtime strand.Runtime // nil: goroutines
+	// Verify checks signatures; nil: jobs.Verify.
+	Verify jobs.Verifier
 	// OnClosed is told of a submitter's word on a whole job, new here.
 	OnControl func(*jobs.Record)
 }
@@ -74,23 +79,29 @@ const (
 // Keeper holds shards. Make one with New, then Run it.
 type Keeper struct {
 	cfg    Config
+	rt     strand.Runtime
 	self   jobs.NodeID
 	verify jobs.Verifier
 
 	mu      sync.Mutex
 	shards  map[protocol.ShardRef]*shard
 	loading sync.Mutex // one ledger is read from disk at a time
-	fetches chan struct{}
-	tasks   sync.WaitGroup
+	fetches *strand.Gate
+	tasks   strand.Group
 	ctx     context.Context // of Run; what handlers start must end with it
 }
 
 // New makes a keeper and lists the shards it holds; their ledgers are read when first needed.
 func New(cfg Config) (*Keeper, error) {
-	k := &Keeper{cfg: cfg, self: cfg.Signer.ID(), verify: client.RememberingVerifier(), shards: map[protocol.ShardRef]*shard{}, fetches: make(chan struct{}, fetchParallel)}
-	k.ctx = context.Background()
+	if cfg.Verify == nil {
+		cfg.Verify = jobs.Verify
+	}
+	k := &Keeper{
+		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(), verify: client.Remembering(cfg.Verify),
+		shards: map[protocol.ShardRef]*shard{}, fetches: strand.NewGate(fetchParallel), ctx: context.Background(),
+	}
 	err := cfg.Disk.Scan([]byte{metaPrefix}, func(key, value []byte) error {
-		s, err := openShard(cfg.Network, value)
+		s, err := k.openShard(value)
 		if err != nil {
 			k.cfg.Logger.Debug("shard on disk is of another network or not readable, left alone", "error", err)
 			return nil
@@ -103,27 +114,27 @@ func New(cfg Config) (*Keeper, error) {
 
 // Run repairs, syncs and forgets until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer k.tasks.Wait()
-	defer cancel()
+	ctx, cancel := k.rt.WithCancel(ctx)
+	defer k.tasks.Wait(k.rt)
+	defer cancel(nil)
 	k.mu.Lock()
 	k.ctx = ctx
 	k.mu.Unlock()
-	tick := time.NewTicker(tickEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-k.cfg.Changed:
-			k.hurry(time.Now().Add(repairSoon))
-		case now := <-tick.C:
-			k.maintain(ctx, now)
-		}
+	peers := k.cfg.Changed
+	if peers == nil {
+		peers = new(strand.Signal) // only the clock prompts repairs
 	}
+	for mark := peers.Mark(); k.rt.Wait(ctx, tickEvery, mark) == nil; {
+		if mark.Raised() {
+			mark = peers.Mark()
+			k.hurry(k.rt.Now().Add(repairSoon))
+		}
+		k.maintain(ctx, k.rt.Now())
+	}
+	return nil
 }
 
-// start runs f in a goroutine that Run waits for.
+// start runs f on a strand that Run waits for.
 func (k *Keeper) start(f func(ctx context.Context)) {
 	k.mu.Lock()
 	ctx := k.ctx
@@ -131,11 +142,7 @@ func (k *Keeper) start(f func(ctx context.Context)) {
 	if ctx.Err() != nil {
 		return
 	}
-	k.tasks.Add(1)
-	go func() {
-		defer k.tasks.Done()
-		f(ctx)
-	}()
+	k.tasks.Go(k.rt, func() { f(ctx) })
 }
 
 // hurry brings every shard's next repair forward.
@@ -152,22 +159,14 @@ func (k *Keeper) hurry(at time.Time) {
 func (k *Keeper) all() []*shard {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := make([]*shard, 0, len(k.shards))
-	for _, s := range k.shards {
-		out = append(out, s)
-	}
-	return out
+	return slices.SortedFunc(maps.Values(k.shards), func(a, b *shard) int { return a.ref.Compare(b.ref) })
 }
 
 // Held are the shards kept here.
 func (k *Keeper) Held() []protocol.ShardRef {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := make([]protocol.ShardRef, 0, len(k.shards))
-	for ref := range k.shards {
-		out = append(out, ref)
-	}
-	return out
+	return slices.SortedFunc(maps.Keys(k.shards), protocol.ShardRef.Compare)
 }
 
 // Local reports whether a shard is kept here only and for this node alone: its job has not been
@@ -199,7 +198,7 @@ func (k *Keeper) find(ref protocol.ShardRef) (*shard, error) {
 func (k *Keeper) load(s *shard) error {
 	s.mu.Lock()
 	loaded := s.ledger != nil
-	s.touched = time.Now()
+	s.touched = k.rt.Now()
 	s.mu.Unlock()
 	if loaded {
 		return nil
@@ -241,12 +240,5 @@ func (k *Keeper) load(s *shard) error {
 // storedBefore trusts the signatures of what lies on this node's disk: they were verified
 // before it was written.
 func storedBefore(jobs.NodeID, []byte, []byte) bool { return true }
-
-func newSecret() (s [32]byte) {
-	if _, err := rand.Read(s[:]); err != nil {
-		panic(err) // crypto/rand never fails on the platforms we run on
-	}
-	return s
-}
 
 var errGone = errors.New("shard was handed over")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -15,11 +16,11 @@ import (
 // publish takes a shard into custody: once its program and inputs are here, it answers with a
 // signed receipt. What is receipted is not dropped before its end.
 func (k *Keeper) publish(ctx context.Context, from jobs.NodeID, q *protocol.PublishRequest) (*protocol.PublishAnswer, error) {
-	s, err := newShard(k.cfg.Network, meta{Head: q.Head, Shard: q.Shard, Manifest: q.Manifest, Proof: q.Proof})
+	s, err := k.newShard(meta{Head: q.Head, Shard: q.Shard, Manifest: q.Manifest, Proof: q.Proof})
 	if err != nil {
 		return nil, protocol.Refuse(protocol.Bad, "%v", err)
 	}
-	if time.Now().Unix() >= s.job.Head.Expires {
+	if k.rt.Date() >= s.job.Head.Expires {
 		return nil, protocol.Refuse(protocol.Closed, "the job has expired")
 	}
 	if _, dead, err := k.cfg.Disk.Get(append([]byte{tombstonePrefix}, s.ref.Job[:]...)); err != nil || dead {
@@ -65,7 +66,7 @@ func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 	if old := k.shards[s.ref]; old != nil {
 		s = old
 	} else {
-		s.repairAt = time.Now().Add(repairEvery)
+		s.repairAt = k.rt.Now().Add(repairEvery)
 		k.shards[s.ref] = s
 	}
 	k.mu.Unlock()
@@ -74,7 +75,7 @@ func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 
 // gather fetches what the shard needs from whoever published it, and waits for it a while.
 func (k *Keeper) gather(ctx context.Context, s *shard, from jobs.NodeID, wait time.Duration) error {
-	done := make(chan error, 1)
+	var failed error // of the strand below; under s.mu
 	s.mu.Lock()
 	if s.complete {
 		s.mu.Unlock()
@@ -82,31 +83,32 @@ func (k *Keeper) gather(ctx context.Context, s *shard, from jobs.NodeID, wait ti
 	}
 	_, under := s.fetching[s.job.Head.Program.Digest]
 	if !under {
-		s.fetching[s.job.Head.Program.Digest] = time.Now()
+		s.fetching[s.job.Head.Program.Digest] = k.rt.Now()
 	}
 	s.mu.Unlock()
 	if !under {
-		k.start(func(ctx context.Context) { done <- k.fetchAll(ctx, s, from) })
+		k.start(func(ctx context.Context) {
+			err := k.fetchAll(ctx, s, from)
+			s.mu.Lock()
+			failed = err
+			s.mu.Unlock()
+			s.changed.Raise()
+		})
 	}
-	timer := time.NewTimer(min(wait, maxWait))
-	defer timer.Stop()
+	waiting, cancel := k.rt.WithTimeout(ctx, min(wait, maxWait))
+	defer cancel()
 	for {
+		mark := s.changed.Mark()
 		s.mu.Lock()
-		complete, changed := s.complete, s.changed
+		complete, err := s.complete, failed
 		s.mu.Unlock()
-		if complete {
+		switch {
+		case complete:
 			return nil
-		}
-		select {
-		case err := <-done:
-			if err != nil {
-				k.cfg.Logger.Info("shard's blobs could not be fetched", "job", s.ref.Job.Short(), "from", from.Short(), "error", err)
-				return protocol.Refuse(protocol.Full, "the keeper could not fetch or hold the shard's program and inputs")
-			}
-		case <-changed:
-		case <-timer.C:
-			return nil
-		case <-ctx.Done():
+		case err != nil:
+			k.cfg.Logger.Info("shard's blobs could not be fetched", "job", s.ref.Job.Short(), "from", from.Short(), "error", err)
+			return protocol.Refuse(protocol.Full, "the keeper could not fetch or hold the shard's program and inputs")
+		case k.rt.Wait(waiting, strand.Forever, mark) != nil:
 			return ctx.Err()
 		}
 	}
@@ -125,21 +127,15 @@ func (k *Keeper) fetchAll(ctx context.Context, s *shard, from jobs.NodeID) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.fetching, s.job.Head.Program.Digest)
-	if err == nil {
-		s.complete = true
-		close(s.changed)
-		s.changed = make(chan struct{})
-	}
+	s.complete = s.complete || err == nil
 	return err
 }
 
 func (k *Keeper) fetchBlobs(ctx context.Context, s *shard, from jobs.NodeID) error {
-	select {
-	case k.fetches <- struct{}{}:
-		defer func() { <-k.fetches }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := k.fetches.Enter(ctx, k.rt); err != nil {
+		return err
 	}
+	defer k.fetches.Leave()
 	wanted := append([]jobs.Blob{s.job.Head.Program}, s.manifest.Blobs()...)
 	for _, d := range s.job.Head.Data {
 		wanted = append(wanted, d.Blob)
@@ -234,7 +230,7 @@ func (k *Keeper) receipt(ctx context.Context, s *shard) (*jobs.Record, error) {
 		}
 	}
 	s.mu.Unlock()
-	body := &jobs.Receipt{Secret: newSecret(), Until: s.job.Head.Expires + int64(keepAfterEnd/time.Second)}
+	body := &jobs.Receipt{Secret: k.rt.Secret(), Until: s.job.Head.Expires + int64(keepAfterEnd/time.Second)}
 	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, body)
 	if err != nil {
 		return nil, err
@@ -248,7 +244,7 @@ func (k *Keeper) receipt(ctx context.Context, s *shard) (*jobs.Record, error) {
 // Adopt keeps a shard of this node's own job, whose blobs are here. Local shards stay on this
 // node and are told to nobody.
 func (k *Keeper) Adopt(ctx context.Context, head []byte, shardNumber uint32, manifest []byte, proof []jobs.Digest, local bool) error {
-	s, err := newShard(k.cfg.Network, meta{Head: head, Shard: shardNumber, Manifest: manifest, Proof: proof, Local: local, Complete: true})
+	s, err := k.newShard(meta{Head: head, Shard: shardNumber, Manifest: manifest, Proof: proof, Local: local, Complete: true})
 	if err != nil {
 		return err
 	}
@@ -269,7 +265,7 @@ func (k *Keeper) Share(ctx context.Context, ref protocol.ShardRef) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.local, s.set, s.repairAt = false, nil, time.Now()
+	s.local, s.set, s.repairAt = false, nil, k.rt.Now()
 	return nil
 }
 
@@ -285,14 +281,12 @@ const (
 // fetchPayloads gets the payloads of reveals whose tuples are not known here, from their
 // authors or the other keepers, checks them, and takes them into custody.
 func (k *Keeper) fetchPayloads(s *shard) {
-	for _, r := range k.dueFetches(s, time.Now()) {
+	for _, r := range k.dueFetches(s, k.rt.Now()) {
 		k.start(func(ctx context.Context) {
-			select {
-			case k.fetches <- struct{}{}:
-				defer func() { <-k.fetches }()
-			case <-ctx.Done():
+			if k.fetches.Enter(ctx, k.rt) != nil {
 				return
 			}
+			defer k.fetches.Leave()
 			if err := k.fetchPayload(ctx, s, r); err != nil {
 				k.cfg.Logger.Debug("payload not fetched", "job", s.ref.Job.Short(), "peer", r.Author.Short(), "error", err)
 			}

@@ -32,7 +32,7 @@ func (k *Keeper) lookup(ctx context.Context, s *shard) ([]jobs.NodeID, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.set, s.setAt = set, time.Now()
+	s.set, s.setAt = set, k.rt.Now()
 	return set, nil
 }
 
@@ -59,7 +59,7 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 			s.ledger = nil
 		}
 		s.mu.Unlock()
-		if ended := now.Unix() > end+int64(keepAfterEnd/time.Second); over || ended {
+		if ended := k.rt.Date() > end+int64(keepAfterEnd/time.Second); over || ended {
 			k.forget(ctx, s, ended || !s.closedAt.IsZero())
 			continue
 		}
@@ -81,12 +81,10 @@ func (k *Keeper) work(ctx context.Context, s *shard, repair bool) {
 		s.busy = false
 		s.mu.Unlock()
 	}()
-	select {
-	case k.fetches <- struct{}{}:
-		defer func() { <-k.fetches }()
-	case <-ctx.Done():
+	if k.fetches.Enter(ctx, k.rt) != nil {
 		return
 	}
+	defer k.fetches.Leave()
 	if err := k.load(s); err != nil {
 		k.cfg.Logger.Error("shard cannot be read", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
 		return
@@ -102,7 +100,7 @@ func (k *Keeper) work(ctx context.Context, s *shard, repair bool) {
 // did not come to its end: a peer that cannot be reached, or one that still gets records.
 func (k *Keeper) repair(ctx context.Context, s *shard) {
 	s.mu.Lock()
-	s.repairAt = time.Now().Add(repairEvery)
+	s.repairAt = k.rt.Now().Add(repairEvery)
 	s.mu.Unlock()
 	placed := k.place(ctx, s)
 	s.mu.Lock()
@@ -112,7 +110,7 @@ func (k *Keeper) repair(ctx context.Context, s *shard) {
 		return
 	}
 	s.repairs = min(s.repairs+1, repairTries)
-	s.repairAt = earlier(s.repairAt, time.Now().Add(repairSoon<<s.repairs))
+	s.repairAt = earlier(s.repairAt, k.rt.Now().Add(repairSoon<<s.repairs))
 }
 
 // place looks the shard's nearest nodes up, brings it to those that lack it, says who keeps it
@@ -215,8 +213,7 @@ func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
 	s.mu.Lock()
 	s.gone = true
 	s.mu.Unlock()
-	s.writing.Lock()   // writes under way go first
-	s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
+	s.writing.Wait(k.rt) // writes under way go first
 	if err := k.erase(ctx, s.ref, ended); err != nil {
 		k.cfg.Logger.Warn("a shard could not be let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
 		s.mu.Lock()
@@ -227,10 +224,7 @@ func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
 	k.mu.Lock()
 	delete(k.shards, s.ref)
 	k.mu.Unlock()
-	s.mu.Lock()
-	close(s.changed)
-	s.changed = make(chan struct{})
-	s.mu.Unlock()
+	s.changed.Raise()
 	k.cfg.Logger.Debug("shard let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "ended", ended)
 }
 
@@ -262,7 +256,7 @@ func (s *shard) leaving() bool {
 func (k *Keeper) syncAll(ctx context.Context, s *shard) {
 	s.mu.Lock()
 	set := slices.Clone(s.set)
-	s.syncAt = time.Now().Add(syncEvery)
+	s.syncAt = k.rt.Now().Add(syncEvery)
 	s.mu.Unlock()
 	for _, n := range set {
 		if n == k.self {
@@ -371,7 +365,7 @@ func fit(rs []*jobs.Record, size int, seed uint64) ([]*jobs.Record, int) {
 
 // call asks another keeper.
 func (k *Keeper) call(ctx context.Context, to jobs.NodeID, v protocol.Verb, q, a any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := k.rt.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	raw, err := k.cfg.Peers.Call(ctx, to, protocol.EncodeRequest(v, q))
 	if err != nil {

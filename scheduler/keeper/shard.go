@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -51,7 +52,7 @@ type shard struct {
 	local    bool
 	complete bool
 	gone     bool          // handed over; nothing may be added
-	changed  chan struct{} // closed and replaced when the ledger's version grows
+	changed  strand.Signal // raised when the ledger's version grows
 	seen     uint64        // version at the last close of changed
 	touched  time.Time
 	set      []jobs.NodeID // the confirmed keeper set, as this node sees it
@@ -67,20 +68,20 @@ type shard struct {
 	fetchAt  time.Time // when to look for those next
 
 	unsaved []*jobs.Record // in the ledger, not on disk: writing them failed
-	writing sync.RWMutex   // held for reading while fresh records go to disk
+	writing strand.Group   // writes of fresh records under way
 }
 
 // openShard checks a shard's description again, whoever it came from.
-func openShard(network string, raw []byte) (*shard, error) {
+func (k *Keeper) openShard(raw []byte) (*shard, error) {
 	var m meta
 	if err := jobs.Decode(raw, protocol.MaxMessage, &m); err != nil {
 		return nil, err
 	}
-	return newShard(network, m)
+	return k.newShard(m)
 }
 
-func newShard(network string, m meta) (*shard, error) {
-	job, err := jobs.OpenHead(m.Head, network)
+func (k *Keeper) newShard(m meta) (*shard, error) {
+	job, err := jobs.OpenHead(m.Head, k.cfg.Network)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +91,8 @@ func newShard(network string, m meta) (*shard, error) {
 	}
 	return &shard{
 		ref: protocol.ShardRef{Job: job.ID, Shard: m.Shard}, job: job, manifest: manifest, meta: m,
-		local: m.Local, complete: m.Complete, begunAt: time.Now(),
-		changed: make(chan struct{}), fetching: map[jobs.Digest]time.Time{},
+		local: m.Local, complete: m.Complete, begunAt: k.rt.Now(),
+		fetching: map[jobs.Digest]time.Time{},
 	}, nil
 }
 
@@ -99,8 +100,7 @@ func newShard(network string, m meta) (*shard, error) {
 func (s *shard) settle() {
 	if s.ledger.Version() != s.seen {
 		s.seen = s.ledger.Version()
-		close(s.changed)
-		s.changed = make(chan struct{})
+		s.changed.Raise()
 	}
 }
 
@@ -131,15 +131,12 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 	s.unsaved = nil
 	if len(added) > 0 {
 		s.hold()
-		now := time.Now()
-		s.syncAt = earlier(s.syncAt, now.Add(syncSoon))
-		s.writing.RLock()
+		s.syncAt = earlier(s.syncAt, k.rt.Now().Add(syncSoon))
+		s.writing.Join()
 	}
 	s.mu.Unlock()
 	if len(added) == 0 {
-		// Others' writes of the same records may still be under way.
-		s.writing.Lock()
-		s.writing.Unlock() //nolint:staticcheck // a barrier, not a critical section
+		s.writing.Wait(k.rt) // others' writes of the same records may still be under way
 		return 0, refused, nil
 	}
 	err = k.cfg.Disk.Put(context.WithoutCancel(ctx), pairsOf(s.ref, added)...)
@@ -147,10 +144,10 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 		s.mu.Lock()
 		s.unsaved = append(s.unsaved, added...)
 		s.mu.Unlock()
-		s.writing.RUnlock()
+		s.writing.Part()
 		return 0, refused, err
 	}
-	s.writing.RUnlock()
+	s.writing.Part()
 	s.mu.Lock()
 	s.settle()
 	s.mu.Unlock()

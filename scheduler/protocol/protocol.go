@@ -4,6 +4,8 @@
 package protocol
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -86,6 +88,11 @@ type ShardRef struct {
 	_     struct{} `cbor:",toarray"`
 	Job   jobs.JobID
 	Shard uint32
+}
+
+// Compare is an order of shards: by job, then by number.
+func (a ShardRef) Compare(b ShardRef) int {
+	return cmp.Or(bytes.Compare(a.Job[:], b.Job[:]), cmp.Compare(a.Shard, b.Shard))
 }
 
 // PublishRequest asks a keeper to hold a shard. Who asks holds the blobs.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -44,6 +45,7 @@ type Client struct {
 	network string
 	peers   Peers
 	local   Local
+	rt      strand.Runtime
 	verify  jobs.Verifier
 
 	mu   sync.Mutex
@@ -57,7 +59,13 @@ type cached struct {
 
 // New makes a client.
 func New(network string, peers Peers, local Local) *Client {
-	return &Client{network: network, peers: peers, local: local, verify: RememberingVerifier(), sets: map[protocol.ShardRef]cached{}}
+	return NewOn(strand.Real(), jobs.Verify, network, peers, local)
+}
+
+// NewOn makes a client that runs elsewhere than on goroutines, and may take signatures for good by
+// another rule.
+func NewOn(rt strand.Runtime, verify jobs.Verifier, network string, peers Peers, local Local) *Client {
+	return &Client{network: network, peers: peers, local: local, rt: rt, verify: Remembering(verify), sets: map[protocol.ShardRef]cached{}}
 }
 
 // Keepers are the shard's keepers: the nodes nearest to its key that answered, as of at most
@@ -69,7 +77,7 @@ func (c *Client) Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.Nod
 	c.mu.Lock()
 	e, ok := c.sets[ref]
 	c.mu.Unlock()
-	if ok && time.Since(e.at) < cacheFor {
+	if ok && c.rt.Now().Sub(e.at) < cacheFor {
 		return e.set, nil
 	}
 	set, err := c.peers.Nearest(ctx, scheduler.Key(ref.Job, ref.Shard, 0), scheduler.Keepers)
@@ -84,7 +92,7 @@ func (c *Client) Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.Nod
 	if len(c.sets) >= maxCached {
 		clear(c.sets)
 	}
-	c.sets[ref] = cached{set, time.Now()}
+	c.sets[ref] = cached{set, c.rt.Now()}
 	return set, nil
 }
 
@@ -127,33 +135,34 @@ func all[A any](ctx context.Context, c *Client, ref protocol.ShardRef, v protoco
 	if set, err = c.Keepers(ctx, ref); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := c.rt.WithTimeout(ctx, timeout)
 	defer cancel()
-	ch := make(chan reply[A], len(set))
+	said := strand.NewQueue[reply[A]](len(set))
 	for _, n := range set {
-		go func() {
+		c.rt.Go(func() {
 			a := new(A)
 			err := c.Ask(ctx, n, v, q, a)
-			ch <- reply[A]{n, a, err}
-		}()
+			_ = said.Put(context.Background(), c.rt, reply[A]{n, a, err}) // there is room for all
+		})
 	}
-	var late <-chan time.Time
 	failed := false
-	for asked := 0; asked < len(set); asked++ {
-		select {
-		case r := <-ch:
-			if r.err != nil {
-				failed = true
-				if err == nil {
-					err = r.err
-				}
-				continue
+	patience := context.Background() // every question ends by itself
+	for range set {
+		r, ok := said.Take(patience, c.rt, strand.Forever)
+		if !ok {
+			break
+		}
+		if r.err != nil {
+			failed = true
+			if err == nil {
+				err = r.err
 			}
-			if replies = append(replies, r); len(replies) == scheduler.Majority(len(set)) {
-				late = time.After(stragglers)
-			}
-		case <-late:
-			asked = len(set)
+			continue
+		}
+		if replies = append(replies, r); len(replies) == scheduler.Majority(len(set)) {
+			late, enough := c.rt.WithTimeout(patience, stragglers)
+			defer enough()
+			patience = late
 		}
 	}
 	if failed {

@@ -34,7 +34,7 @@ func (c *Client) Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler
 // Await waits at one keeper until its summary is newer than known, and gives it; nil when
 // nothing changed in the time. It is a prompt to look, nothing more.
 func (c *Client) Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, known uint64, wait time.Duration) (*scheduler.Summary, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait+askTimeout)
+	ctx, cancel := c.rt.WithTimeout(ctx, wait+askTimeout)
 	defer cancel()
 	var a protocol.SummaryAnswer
 	q := &protocol.SummaryRequest{Shard: ref, Known: known, Wait: uint32(wait / time.Millisecond)}
@@ -136,7 +136,7 @@ func (c *Client) Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID
 	for more := true; more; {
 		var a protocol.ReadAnswer
 		err := func() error {
-			ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
+			ctx, cancel := c.rt.WithTimeout(ctx, 2*askTimeout)
 			defer cancel()
 			return c.Ask(ctx, at, protocol.Read, &protocol.ReadRequest{Shard: ref, Units: units, General: general}, &a)
 		}()
@@ -176,7 +176,7 @@ func (c *Client) Describe(ctx context.Context, ref protocol.ShardRef) (*Describe
 }
 
 func (c *Client) describe(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID) (*Described, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := c.rt.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var a protocol.ManifestAnswer
 	if err := c.Ask(ctx, at, protocol.Manifest, &ref, &a); err != nil {
@@ -198,7 +198,7 @@ func (c *Client) describe(ctx context.Context, ref protocol.ShardRef, at jobs.No
 
 // Publish asks one node to hold a shard and gives its receipt; nil while it still fetches.
 func (c *Client) Publish(ctx context.Context, at jobs.NodeID, ref protocol.ShardRef, q *protocol.PublishRequest) (*jobs.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(q.Wait)*time.Millisecond+askTimeout)
+	ctx, cancel := c.rt.WithTimeout(ctx, time.Duration(q.Wait)*time.Millisecond+askTimeout)
 	defer cancel()
 	var a protocol.PublishAnswer
 	if err := c.Ask(ctx, at, protocol.Publish, q, &a); err != nil {

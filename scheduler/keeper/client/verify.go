@@ -9,9 +9,9 @@ import (
 // maxRemembered bounds each of the two generations of signatures that are remembered.
 const maxRemembered = 1 << 14
 
-// RememberingVerifier verifies each signature once, as far as it remembers: the same batch comes
-// from every keeper of a shard, and a verification costs as much as hashing 50 kB.
-func RememberingVerifier() jobs.Verifier {
+// Remembering has each signature verified once, as far as it remembers: the same batch comes from
+// every keeper of a shard, and a verification costs as much as hashing 50 kB.
+func Remembering(verify jobs.Verifier) jobs.Verifier {
 	var mu sync.Mutex
 	young, old := map[jobs.Digest]bool{}, map[jobs.Digest]bool{}
 	return func(author jobs.NodeID, message, sig []byte) bool {
@@ -22,7 +22,7 @@ func RememberingVerifier() jobs.Verifier {
 		if known {
 			return true
 		}
-		if !jobs.Verify(author, message, sig) {
+		if !verify(author, message, sig) {
 			return false
 		}
 		mu.Lock()
