@@ -14,7 +14,8 @@ type Plan struct {
 	Quiet   float64 // while nobody dissents
 	Dissent float64 // more for each dissent of a proven donor …
 	Most    float64 // … up to this
-	Alarm   float64 // once donors were proved to have lied together
+	Alarm   float64 // once donors were proved to have lied together …
+	Ring    float64 // … and more for each time again, up to twice that
 	Doubt   int     // of a dissenter's last units, so many get one more
 	Late    float64 // share of what late votes decided that the submitter runs itself
 }
@@ -25,7 +26,7 @@ func PlanOf(l jobs.Level) Plan {
 	if l != jobs.Strong {
 		return Plan{}
 	}
-	return Plan{Quiet: 0.05, Dissent: 0.005, Most: 0.15, Alarm: 1, Doubt: 16, Late: 0.05}
+	return Plan{Quiet: 0.05, Dissent: 0.005, Most: 0.15, Alarm: 1, Ring: 0.01, Doubt: 16, Late: 0.05}
 }
 
 // Suspicion is what a job has seen of lies, and what that cost.
@@ -54,6 +55,7 @@ type Acceptance struct {
 // unit is what became of a unit.
 type unit struct {
 	accepted bool
+	stood    bool        // it was accepted once
 	own      bool        // by the submitter's own run: nothing can bring it down
 	extra    uint8       // voters more than the least that its answer has
 	doubt    uint8       // that it is to have whatever the rate
@@ -77,22 +79,27 @@ func NewAcceptance(rule Rule, plan Plan, coin Coin, book *Book, units int) *Acce
 func (a *Acceptance) Suspicion() Suspicion { return a.seen }
 
 // Rate is the average number of voters more than the least that answers need now. It grows with
-// what was seen, and falls back when the budget of an alarm is spent.
+// what was seen.
 func (a *Acceptance) Rate() float64 {
 	r := max(a.plan.Quiet, min(a.plan.Quiet+a.plan.Dissent*float64(a.seen.Dissent), a.plan.Most))
-	if a.seen.Rings > 0 && !a.Degraded() {
-		r = max(r, a.plan.Alarm)
+	if a.seen.Rings > 0 {
+		r = max(r, min(a.plan.Alarm+a.plan.Ring*float64(a.seen.Rings-1), 2*a.plan.Alarm))
 	}
 	return r
 }
 
-// Degraded reports that donors lied together and the budget for looking after what they did, one
-// vote for each unit of the job, is spent.
+// Degraded reports that donors lied together and the budget for looking again at answers that
+// stood before, one vote for each unit of the job, is spent: from now on only what leaned on a
+// liar is looked at again.
 func (a *Acceptance) Degraded() bool { return a.seen.Rings > 0 && int(a.seen.Spent) >= len(a.units) }
 
 // extra is how many voters more than the least a unit needs now. What was asked for once stays so.
 func (a *Acceptance) extra(n uint32) int {
 	u := &a.units[n]
+	least := max(int(u.extra), int(u.doubt))
+	if u.stood && a.Degraded() {
+		return least
+	}
 	whole, part := math.Modf(a.Rate())
 	if part > 0 {
 		if u.lot == 0 {
@@ -102,7 +109,7 @@ func (a *Acceptance) extra(n uint32) int {
 			whole++
 		}
 	}
-	return max(int(whole), int(u.extra), int(u.doubt))
+	return max(int(whole), least)
 }
 
 // Judge decides about a unit by all its votes, and draws the consequences for their authors.
@@ -110,9 +117,10 @@ func (a *Acceptance) Judge(n uint32, votes []Vote) Decision {
 	delete(a.again, n)
 	u := &a.units[n]
 	extra := a.extra(n)
-	if extra > int(u.extra) && u.accepted && a.seen.Rings > 0 {
+	if extra > int(u.extra) && u.stood && a.seen.Rings > 0 {
 		a.seen.Spent += uint32(extra - int(u.extra))
 	}
+	u.extra = uint8(extra)
 	d := a.rule.Decide(votes, a.book, extra)
 	switch {
 	case d.Step == More && !a.someoneElse(votes):
@@ -122,7 +130,7 @@ func (a *Acceptance) Judge(n uint32, votes []Vote) Decision {
 	}
 	u.accepted = d.Step == Accept
 	if u.accepted {
-		u.own, u.extra = d.Own, uint8(extra)
+		u.stood, u.own = true, d.Own
 		a.settle(n, votes, d)
 	}
 	return d
@@ -255,8 +263,9 @@ func (a *Acceptance) Again() []uint32 {
 type Standing struct {
 	_        struct{} `cbor:",toarray"`
 	Accepted bool
+	Stood    bool // it was accepted once
 	Own      bool
-	Extra    uint8 // voters more than the least that its answer has
+	Extra    uint8 // voters more than the least that were asked for
 	Doubt    uint8 // that it is to have
 	Answer   jobs.Digest
 	Right    []jobs.NodeID // credited for it
@@ -266,7 +275,7 @@ type Standing struct {
 // Standing is where a unit stands.
 func (a *Acceptance) Standing(n uint32) Standing {
 	u := &a.units[n]
-	return Standing{Accepted: u.accepted, Own: u.own, Extra: u.extra, Doubt: u.doubt, Answer: u.answer, Right: a.named(u.right), Wrong: a.named(u.wrong)}
+	return Standing{Accepted: u.accepted, Stood: u.stood, Own: u.own, Extra: u.extra, Doubt: u.doubt, Answer: u.answer, Right: a.named(u.right), Wrong: a.named(u.wrong)}
 }
 
 func (a *Acceptance) named(numbers []uint32) []jobs.NodeID {
@@ -283,7 +292,7 @@ func (a *Acceptance) RestoreUnit(n uint32, s Standing) error {
 		return fmt.Errorf("unit %d: not a standing of this job", n)
 	}
 	u := &a.units[n]
-	*u = unit{accepted: s.Accepted, own: s.Own, extra: s.Extra, doubt: s.Doubt, answer: s.Answer}
+	*u = unit{accepted: s.Accepted, stood: s.Stood, own: s.Own, extra: s.Extra, doubt: s.Doubt, answer: s.Answer}
 	for _, id := range s.Right {
 		u.right = append(u.right, a.numberOf(id))
 		a.leaning[a.numberOf(id)] = append(a.leaning[a.numberOf(id)], n)

@@ -263,7 +263,9 @@ func attacks() []attack {
 }
 
 // betray is good until trusted, then lies.
-func betray(t *trial, p *peer, _ *ballot) bool { return t.book.Get(p.id).Accepted >= 41 }
+func betray(t *trial, p *peer, _ *ballot) bool {
+	return t.level < jobs.Strong || t.book.Get(p.id).Accepted >= 41 // keepers alone trust everyone
+}
 
 // cartel lies in a share of its chances, and stands by a lie that one of it told.
 func cartel(share float64) func(*trial, *peer, *ballot) bool {
