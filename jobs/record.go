@@ -21,11 +21,12 @@ const (
 	KindReveal                    // worker: and this is the result
 	KindControl                   // submitter: the job is cancelled, collected or extended
 	KindAsk                       // submitter: these units need more votes than their policy's
+	KindDraw                      // submitter: a fresh secret to give some units out by
 
 	numKinds
 )
 
-var kindNames = [numKinds]string{"", "placement", "receipt", "handover", "grant", "seal", "reveal", "control", "ask"}
+var kindNames = [numKinds]string{"", "placement", "receipt", "handover", "grant", "seal", "reveal", "control", "ask", "draw"}
 
 // String is the kind's name.
 func (k Kind) String() string {
@@ -110,6 +111,17 @@ type Control struct {
 	Expires int64 // with ActExtend: Unix seconds
 }
 
+// Draw adds a fresh secret to the seed by which some consecutive units of the shard are given out:
+// what nobody could know before.
+type Draw struct {
+	_      struct{} `cbor:",toarray"`
+	Number uint16   // unit numbers from DrawUnits times this
+	Secret [32]byte
+}
+
+// DrawUnits is how many consecutive units are given out by one seed.
+const DrawUnits = 128
+
 // Act is what a control record does.
 type Act uint8
 
@@ -183,7 +195,7 @@ type Record struct {
 	Job    JobID
 	Shard  uint32
 	Kind   Kind
-	Body   any // *Placement, *Receipt, *Handover, *Grant, *Seal, *Reveal, *Control or *Ask
+	Body   any // *Placement, *Receipt, *Handover, *Grant, *Seal, *Reveal, *Control, *Ask or *Draw
 
 	entry Entry // Path always filled in, so that the record can travel alone
 	count uint16
@@ -228,6 +240,8 @@ func kindOf(body any) (Kind, error) {
 		return KindControl, nil
 	case *Ask:
 		return KindAsk, nil
+	case *Draw:
+		return KindDraw, nil
 	}
 	return 0, fmt.Errorf("%T is not the body of a record", body)
 }
@@ -252,6 +266,8 @@ func decodeBody(kind Kind, b []byte) (any, error) {
 		body = new(Control)
 	case KindAsk:
 		body = new(Ask)
+	case KindDraw:
+		body = new(Draw)
 	default:
 		return nil, fmt.Errorf("unknown record kind %d", kind)
 	}
@@ -298,6 +314,10 @@ func validateBody(body any) error {
 			}
 		}
 		return within("units", len(b.Units), UnitsPerShard, "voters", len(b.Voters), MaxVoters)
+	case *Draw:
+		if b.Number >= UnitsPerShard/DrawUnits {
+			return fmt.Errorf("draw %d: a shard has %d", b.Number, UnitsPerShard/DrawUnits)
+		}
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func BenchmarkSummary(b *testing.B) {
 	held := func() *Ledger {
 		l := w.ledger()
 		for i := range jobs.UnitsPerShard {
-			l.Claim(epoch, jobs.NodeID{byte(i / MinHolds), 1}, []jobs.Hold{{Unit: uint16(i)}})
+			l.Claim(epoch, anyone(jobs.NodeID{byte(i / MinHolds), 1}), []jobs.Hold{{Unit: uint16(i)}})
 		}
 		return l
 	}
@@ -149,11 +149,11 @@ func BenchmarkClaim(b *testing.B) {
 	w, _, _, _, _ := benchShard(b, jobs.UnitsPerShard, 1)
 	l := w.ledger()
 	for i := range jobs.UnitsPerShard - MinHolds {
-		l.Claim(epoch, jobs.NodeID{byte(i / MinHolds), 1}, []jobs.Hold{{Unit: uint16(i)}})
+		l.Claim(epoch, anyone(jobs.NodeID{byte(i / MinHolds), 1}), []jobs.Hold{{Unit: uint16(i)}})
 	}
 	ask, ann := holds(jobs.UnitsPerShard)[jobs.UnitsPerShard-MinHolds:], w.node("ann").ID()
 	for b.Loop() {
-		if len(l.Claim(epoch, ann, ask)) != MinHolds {
+		if len(l.Claim(epoch, anyone(ann), ask)) != MinHolds {
 			b.Fatal("refused")
 		}
 		l.Release(ann, ask)

@@ -39,7 +39,7 @@ func FuzzApply(f *testing.F) {
 			w.apply(l, r)
 			if i%4 == 0 {
 				now = now.Add(11 * time.Second)
-				l.Claim(now, w.node(playWorkers[i%len(playWorkers)]).ID(), []jobs.Hold{{Unit: uint16(i % 3), Replica: uint8(i % 5)}})
+				l.Claim(now, anyone(w.node(playWorkers[i%len(playWorkers)]).ID()), []jobs.Hold{{Unit: uint16(i % 3), Replica: uint8(i % 5)}})
 				w.invariants(l, now)
 			}
 		}
@@ -63,7 +63,7 @@ func (w *world) fromBytes(raw []byte) (rs []*jobs.Record) {
 			rs = append(rs, opened...)
 		}
 	}
-	bodies := []any{&jobs.Placement{}, &jobs.Receipt{}, &jobs.Handover{}, &jobs.Grant{}, &jobs.Seal{}, &jobs.Reveal{}, &jobs.Control{}}
+	bodies := []any{&jobs.Placement{}, &jobs.Receipt{}, &jobs.Handover{}, &jobs.Grant{}, &jobs.Seal{}, &jobs.Reveal{}, &jobs.Control{}, &jobs.Draw{}}
 	for i, body := range bodies {
 		if jobs.Decode(raw, jobs.MaxBody, body) != nil {
 			continue

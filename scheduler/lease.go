@@ -15,6 +15,7 @@ const WholeUnit = 0xff
 type lease struct {
 	worker  jobs.NodeID
 	replica uint8
+	network string    // that the worker was seen in
 	first   time.Time // when the hold began
 	until   time.Time
 }
@@ -41,14 +42,25 @@ func longest(h *jobs.Head) time.Duration {
 	return max(maxLeases*h.LeaseTime(), maxEstimates*time.Duration(h.UnitTime)*time.Millisecond)
 }
 
+// Applicant is a worker that asks for work, and what this keeper knows of it beyond the shard.
+type Applicant struct {
+	Worker  jobs.NodeID
+	Network string    // it was seen in; empty for a private address
+	Met     time.Time // when it was first met
+	Proven  bool      // a result of it was accepted
+	Room    int       // replicas that the keeper's own bounds leave it
+}
+
 // Claim grants what it can of the replicas a worker asks for, and reports which. The replicas
 // are held for at most UnconfirmedLease until they are renewed. What a worker holds already it
 // may claim again: an answer can be lost.
-func (l *Ledger) Claim(now time.Time, worker jobs.NodeID, ask []jobs.Hold) []jobs.Hold {
+func (l *Ledger) Claim(now time.Time, a Applicant, ask []jobs.Hold) []jobs.Hold {
 	if _, closed := l.Closed(); closed {
 		return nil
 	}
-	room := MaxHolds(&l.job.Head) - l.holding(now, worker)
+	l.drawn(now)
+	l.advance(now)
+	room := l.room(now, &a)
 	until := now.Add(min(UnconfirmedLease, l.job.Head.LeaseTime()))
 	var out []jobs.Hold
 	for _, h := range ask {
@@ -56,13 +68,13 @@ func (l *Ledger) Claim(now time.Time, worker jobs.NodeID, ask []jobs.Hold) []job
 			continue
 		}
 		u := l.look(now, int(h.Unit))
-		switch i := u.leaseOf(worker, h.Replica); {
+		switch i := u.leaseOf(a.Worker, h.Replica); {
 		case u.verdict.State.Decided():
 			continue
 		case i >= 0:
 			u.leases[i].until = later(u.leases[i].until, until)
-		case room > 0 && l.claimable(u, worker, h.Replica):
-			u.leases = append(u.leases, lease{worker: worker, replica: h.Replica, first: now, until: until})
+		case room > 0 && l.claimable(now, int(h.Unit), &a, h.Replica):
+			u.leases = append(u.leases, lease{worker: a.Worker, replica: h.Replica, network: a.Network, first: now, until: until})
 			room--
 			l.version++
 		default:
@@ -73,6 +85,15 @@ func (l *Ledger) Claim(now time.Time, worker jobs.NodeID, ask []jobs.Hold) []job
 	}
 	slices.SortFunc(out, jobs.CompareHolds)
 	return slices.Compact(out)
+}
+
+// room is how many replicas more a worker may hold: of a newcomer to a crowd, one in all.
+func (l *Ledger) room(now time.Time, a *Applicant) int {
+	most := MaxHolds(&l.job.Head)
+	if l.byLot() && !a.Proven {
+		most = 1
+	}
+	return min(most-l.Holding(now, a.Worker), a.Room)
 }
 
 func later(a, b time.Time) time.Time {
@@ -96,7 +117,11 @@ func (u *unit) leaseOf(worker jobs.NodeID, replica uint8) int {
 // claimable reports whether a replica of an undecided unit is free for a worker that does not
 // hold it. One worker never holds two replicas of a unit, nor votes twice; a worker whose seal
 // was never granted may try again.
-func (l *Ledger) claimable(u *unit, worker jobs.NodeID, replica uint8) bool {
+func (l *Ledger) claimable(now time.Time, n int, a *Applicant, replica uint8) bool {
+	u, worker := &l.units[n], a.Worker
+	if _, bad := l.convicted[worker]; bad {
+		return false
+	}
 	held := func(x lease) bool { return x.worker == worker }
 	if slices.ContainsFunc(u.leases, held) || slices.ContainsFunc(u.spent, held) || u.heardFrom(worker) {
 		return false
@@ -104,7 +129,8 @@ func (l *Ledger) claimable(u *unit, worker jobs.NodeID, replica uint8) bool {
 	if worker == l.job.Head.Submitter {
 		return replica == WholeUnit
 	}
-	return l.mayVote(worker) && u.mayStill(worker, replica, l.job.Head.Policy.Votes) && replica < jobs.MaxVotes && u.free&(1<<replica) != 0
+	return l.mayVote(worker) && u.mayStill(worker, replica, l.job.Head.Policy.Votes) && replica < jobs.MaxVotes && u.free&(1<<replica) != 0 &&
+		l.eligible(now, n, a, replica)
 }
 
 // heardFrom reports whether a worker has nothing more to say about a unit.
@@ -119,7 +145,8 @@ func (u *unit) heardFrom(worker jobs.NodeID) bool {
 // Renew extends what a worker holds, and reports what it does not hold any more. Renewing an
 // unknown lease is a claim: a keeper forgets leases when it restarts. What the worker has sealed
 // needs no lease, and is not lost.
-func (l *Ledger) Renew(now time.Time, worker jobs.NodeID, holds []jobs.Hold) (lost []jobs.Hold) {
+func (l *Ledger) Renew(now time.Time, a Applicant, holds []jobs.Hold) (lost []jobs.Hold) {
+	worker := a.Worker
 	_, closed := l.Closed()
 	for _, h := range holds {
 		if closed || int(h.Unit) >= len(l.units) {
@@ -130,7 +157,7 @@ func (l *Ledger) Renew(now time.Time, worker jobs.NodeID, holds []jobs.Hold) (lo
 		switch {
 		case u.verdict.State.Decided():
 			lost = append(lost, h)
-		case u.leaseOf(worker, h.Replica) >= 0 || len(l.Claim(now, worker, []jobs.Hold{h})) > 0:
+		case u.leaseOf(worker, h.Replica) >= 0 || len(l.Claim(now, a, []jobs.Hold{h})) > 0:
 			x := &u.leases[u.leaseOf(worker, h.Replica)]
 			x.until = later(x.until, now.Add(l.job.Head.LeaseTime()))
 			u.wake = time.Time{}
@@ -156,8 +183,8 @@ func (l *Ledger) Release(worker jobs.NodeID, holds []jobs.Hold) {
 	}
 }
 
-// holding counts a worker's live leases in this shard.
-func (l *Ledger) holding(now time.Time, worker jobs.NodeID) (n int) {
+// Holding counts a worker's live leases in this shard.
+func (l *Ledger) Holding(now time.Time, worker jobs.NodeID) (n int) {
 	for i := range l.units {
 		for _, x := range l.look(now, i).leases {
 			if x.worker == worker {

@@ -80,7 +80,7 @@ func (d *day) claim(t *rapid.T, worker string, h jobs.Hold) {
 		open, had = u.free&(1<<h.Replica) != 0, u.leaseOf(id, h.Replica) >= 0
 	}
 	heard := int(h.Unit) < l.Units() && l.units[h.Unit].heardFrom(id)
-	got := l.Claim(d.now, id, []jobs.Hold{h, h})
+	got := l.Claim(d.now, anyone(id), []jobs.Hold{h, h})
 	if len(got) == 0 {
 		return
 	}
@@ -105,7 +105,7 @@ func (d *day) claim(t *rapid.T, worker string, h jobs.Hold) {
 }
 
 func (d *day) renew(t *rapid.T, worker string, held []jobs.Hold) {
-	lost := d.ledger.Renew(d.now, d.node(worker).ID(), held)
+	lost := d.ledger.Renew(d.now, anyone(d.node(worker).ID()), held)
 	for _, h := range held {
 		if slices.Contains(lost, h) {
 			continue
@@ -156,9 +156,9 @@ func TestMajorityClaimsNeverCollide(t *testing.T) {
 				granted := false
 				if mine >= 0 {
 					lease = w.job.Head.LeaseTime()
-					granted = len(l.Renew(clock, w.node(b.worker).ID(), []jobs.Hold{b.hold})) == 0
+					granted = len(l.Renew(clock, anyone(w.node(b.worker).ID()), []jobs.Hold{b.hold})) == 0
 				} else {
-					granted = len(l.Claim(clock, w.node(b.worker).ID(), []jobs.Hold{b.hold})) > 0
+					granted = len(l.Claim(clock, anyone(w.node(b.worker).ID()), []jobs.Hold{b.hold})) > 0
 				}
 				if granted && answers&(1<<i) != 0 {
 					yes++
@@ -214,15 +214,15 @@ func TestClaimBounds(t *testing.T) {
 		p.millis = tc.millis
 		w := newWorld(t, p)
 		l, ann := w.ledger(), w.node("ann").ID()
-		got := l.Claim(epoch, ann, append(holds(tc.units), jobs.Hold{Unit: 2000}, jobs.Hold{Unit: 1, Replica: 1}))
+		got := l.Claim(epoch, anyone(ann), append(holds(tc.units), jobs.Hold{Unit: 2000}, jobs.Hold{Unit: 1, Replica: 1}))
 		if len(got) != tc.want {
 			t.Errorf("%s: %d of %d granted, want %d", name, len(got), tc.units, tc.want)
 		}
 		// An answer that was lost is given again, in full.
-		if again := l.Claim(epoch, ann, holds(tc.units)); !slices.Equal(got, again) {
+		if again := l.Claim(epoch, anyone(ann), holds(tc.units)); !slices.Equal(got, again) {
 			t.Errorf("%s: asked again, granted %d", name, len(again))
 		}
-		if bob := l.Claim(epoch, w.node("bob").ID(), holds(1)); len(bob) != 0 {
+		if bob := l.Claim(epoch, anyone(w.node("bob").ID()), holds(1)); len(bob) != 0 {
 			t.Errorf("%s: one replica granted twice", name)
 		}
 	}
@@ -234,17 +234,17 @@ func TestSealMakesRoom(t *testing.T) {
 	l, ann := w.ledger(), w.node("ann").ID()
 	g := w.grant("k0", "ann", []string{"k0"}, holds(16)...)
 	w.apply(l, w.sign("sam", &jobs.Placement{Keepers: w.ids([]string{"k0"})}), g)
-	l.Claim(epoch, ann, holds(16))
-	if got := l.Claim(epoch, ann, holds(40)[16:]); len(got) != 0 {
+	l.Claim(epoch, anyone(ann), holds(16))
+	if got := l.Claim(epoch, anyone(ann), holds(40)[16:]); len(got) != 0 {
 		t.Fatalf("%d more granted to who has its fill", len(got))
 	}
 	for i := range 16 {
 		w.apply(l, w.seal("ann", i, 0, "a", g))
 	}
-	if got := l.Claim(epoch, ann, holds(40)[16:]); len(got) != 16 {
+	if got := l.Claim(epoch, anyone(ann), holds(40)[16:]); len(got) != 16 {
 		t.Errorf("%d granted after sixteen seals", len(got))
 	}
-	if lost := l.Renew(epoch, ann, holds(16)); len(lost) != 0 {
+	if lost := l.Renew(epoch, anyone(ann), holds(16)); len(lost) != 0 {
 		t.Errorf("what was sealed is lost: %v", lost)
 	}
 	if free := freeOf(l, 0); free != 0b10 {
@@ -256,9 +256,9 @@ func TestSealMakesRoom(t *testing.T) {
 func TestLongestHold(t *testing.T) {
 	w := newWorld(t, standard(1, 1))
 	l, ann := w.ledger(), w.node("ann").ID()
-	l.Claim(epoch, ann, holds(1))
+	l.Claim(epoch, anyone(ann), holds(1))
 	now, step := epoch, 40*time.Second
-	for len(l.Renew(now, ann, holds(1))) == 0 {
+	for len(l.Renew(now, anyone(ann), holds(1))) == 0 {
 		if now = now.Add(step); now.Sub(epoch) > time.Hour {
 			t.Fatal("held for an hour")
 		}
@@ -266,10 +266,10 @@ func TestLongestHold(t *testing.T) {
 	if held := now.Sub(epoch); held < 8*2*time.Minute || held > 8*2*time.Minute+step {
 		t.Errorf("held for %s, not for eight leases", held)
 	}
-	if got := l.Claim(now.Add(15*time.Minute), ann, holds(1)); len(got) != 0 {
+	if got := l.Claim(now.Add(15*time.Minute), anyone(ann), holds(1)); len(got) != 0 {
 		t.Error("claimed again at once")
 	}
-	if got := l.Claim(now.Add(17*time.Minute), ann, holds(1)); len(got) != 1 {
+	if got := l.Claim(now.Add(17*time.Minute), anyone(ann), holds(1)); len(got) != 1 {
 		t.Error("barred for ever")
 	}
 }
@@ -278,8 +278,8 @@ func TestLongestHold(t *testing.T) {
 func TestLapsedIsNotSpent(t *testing.T) {
 	w := newWorld(t, standard(1, 1))
 	l, ann := w.ledger(), w.node("ann").ID()
-	l.Claim(epoch, ann, holds(1))
-	if got := l.Claim(epoch.Add(time.Hour), ann, holds(1)); len(got) != 1 {
+	l.Claim(epoch, anyone(ann), holds(1))
+	if got := l.Claim(epoch.Add(time.Hour), anyone(ann), holds(1)); len(got) != 1 {
 		t.Error("barred for a claim that lapsed an hour ago")
 	}
 }
@@ -287,15 +287,15 @@ func TestLapsedIsNotSpent(t *testing.T) {
 func TestRestartForgetsLeasesOnly(t *testing.T) {
 	w := newWorld(t, standard(2, 1))
 	l, ann := w.ledger(), w.node("ann").ID()
-	l.Claim(epoch, ann, holds(2))
+	l.Claim(epoch, anyone(ann), holds(2))
 	l = w.ledger()
-	if lost := l.Renew(epoch, ann, holds(2)); len(lost) != 0 {
+	if lost := l.Renew(epoch, anyone(ann), holds(2)); len(lost) != 0 {
 		t.Errorf("renewing at a keeper that forgot: lost %v", lost)
 	}
 	if got := bits.OnesCount8(freeOf(l, 0)); got != 1 {
 		t.Errorf("%d replicas free", got)
 	}
-	if lost := l.Renew(epoch, w.node("bob").ID(), []jobs.Hold{{Unit: 0}, {Unit: 9}}); len(lost) != 2 {
+	if lost := l.Renew(epoch, anyone(w.node("bob").ID()), []jobs.Hold{{Unit: 0}, {Unit: 9}}); len(lost) != 2 {
 		t.Errorf("another renewed it too: lost %v", lost)
 	}
 }

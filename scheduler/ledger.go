@@ -38,6 +38,14 @@ type Ledger struct {
 	control *jobs.Record // the highest-numbered
 	expires int64        // the latest that the submitter asked for
 
+	donors int // that are known
+	front  int // units before this one are open to claims, where work is given by lot
+	draws  []draw
+	redraw bool // the draws are not up to date
+
+	convicted map[jobs.NodeID]Equivocation
+	dealings  Dealings
+
 	version  uint64
 	contents map[jobs.Digest]content        // by tuples digest
 	wanted   map[jobs.Digest][]*jobs.Record // reveals whose contents are not known yet, by tuples digest
@@ -60,9 +68,10 @@ type unit struct {
 	verdict Verdict
 
 	leases []lease
-	spent  []lease                   // workers that held the unit for as long as one may, barred for a while
-	due    map[jobs.NodeID]time.Time // since when workers that sealed could reveal
-	wake   time.Time                 // nothing changes by itself before that; zero: look again
+	since  time.Time            // when its free replicas became so: the last of them
+	spent  []lease              // workers that held the unit for as long as one may, barred for a while
+	due    map[jobs.NodeID]owed // workers that sealed and could reveal
+	wake   time.Time            // nothing changes by itself before that; zero: look again
 	state  State
 	free   uint8 // replicas that may be claimed, one bit for each
 	held   bool  // this keeper holds the output bytes that were agreed
@@ -80,13 +89,15 @@ type content struct {
 func NewLedger(job *jobs.Job, shard uint32, m *jobs.Manifest) *Ledger {
 	l := &Ledger{
 		job: job, shard: shard, expires: job.Head.Expires,
-		trust:    map[jobs.NodeID]bool{},
-		units:    make([]unit, len(m.Units)),
-		general:  map[jobs.Digest]*jobs.Record{},
-		custody:  newCustody(),
-		contents: map[jobs.Digest]content{},
-		wanted:   map[jobs.Digest][]*jobs.Record{},
-		census:   census{votes: map[jobs.NodeID]int{}},
+		trust:   map[jobs.NodeID]bool{},
+		units:   make([]unit, len(m.Units)),
+		general: map[jobs.Digest]*jobs.Record{},
+		custody: newCustody(),
+		draws:   make([]draw, (len(m.Units)+jobs.DrawUnits-1)/jobs.DrawUnits), redraw: true,
+		convicted: map[jobs.NodeID]Equivocation{},
+		contents:  map[jobs.Digest]content{},
+		wanted:    map[jobs.Digest][]*jobs.Record{},
+		census:    census{votes: map[jobs.NodeID]int{}},
 	}
 	for i := range l.units {
 		l.units[i].inputs = m.Units[i].Count
@@ -146,6 +157,7 @@ func (l *Ledger) applySeal(r *jobs.Record, b *jobs.Seal) (bool, error) {
 	}
 	u.seals = kept
 	u.changed()
+	l.weigh(r, kept)
 	return true, nil
 }
 
@@ -172,6 +184,7 @@ func (l *Ledger) applyReveal(r *jobs.Record, b *jobs.Reveal) (bool, error) {
 		}
 	}
 	u.changed()
+	l.weigh(r, kept)
 	if _, known := l.contents[b.Tuples]; !known {
 		l.wanted[b.Tuples] = append(l.wanted[b.Tuples], r)
 	}
@@ -214,7 +227,7 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 		room = maxShardRecords
 	}
 	switch b := r.Body.(type) {
-	case *jobs.Placement, *jobs.Control, *jobs.Ask:
+	case *jobs.Placement, *jobs.Control, *jobs.Ask, *jobs.Draw:
 		if !own {
 			return false, ErrAuthor
 		}
@@ -229,7 +242,12 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 	l.general[r.ID] = r
 	l.sum.add(r)
 	switch b := r.Body.(type) {
+	case *jobs.Draw:
+		l.redraw = true
+	case *jobs.Receipt:
+		l.redraw = l.redraw || room == maxShardRecords
 	case *jobs.Placement:
+		l.redraw = true
 		if l.custody.place(b.Keepers) {
 			l.stale()
 		}

@@ -150,7 +150,7 @@ func busy(l *Ledger, now time.Time, n int) (count int, used uint8) {
 		}
 	}
 	for _, s := range u.sealed {
-		if since, ok := u.due[s.Author]; !ok || now.Before(since.Add(l.job.Head.LeaseTime())) {
+		if due, ok := u.due[s.Author]; !ok || now.Before(due.since.Add(l.job.Head.LeaseTime())) {
 			workers[s.Author] = true
 		}
 	}

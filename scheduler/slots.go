@@ -21,8 +21,14 @@ func (l *Ledger) look(now time.Time, n int) *unit {
 	state, free := u.state, u.free
 	u.wake = now.Add(lookAgain)
 	u.endLeases(now, longest(&l.job.Head))
-	waiting := u.waiting(now, &l.job.Head)
+	waiting := l.waiting(now, u)
 	u.free = u.replicas(waiting, int(l.job.Head.Policy.Votes), l.job.Head.Policy.Level == jobs.Strong)
+	if l.byLot() && n >= l.front {
+		u.free = 0
+	}
+	if u.free&^free != 0 {
+		u.since = now
+	}
 	switch u.state = u.verdict.State; {
 	case u.state != Open:
 	case len(u.sealed) > 0 || len(u.verdict.Votes) > 0:
@@ -57,9 +63,16 @@ func (u *unit) endLeases(now time.Time, limit time.Duration) {
 	}
 }
 
+// owed is a reveal that is to come.
+type owed struct {
+	since  time.Time // when it could
+	silent bool      // it did not in time, and that was noted
+}
+
 // waiting are the seals of a unit, one a worker, whose reveals are to come: all but those that
 // have had a whole lease for it since their round was complete here.
-func (u *unit) waiting(now time.Time, h *jobs.Head) []*jobs.Seal {
+func (l *Ledger) waiting(now time.Time, u *unit) []*jobs.Seal {
+	h := &l.job.Head
 	if u.verdict.State.Decided() {
 		u.due = nil
 		return nil
@@ -71,15 +84,20 @@ func (u *unit) waiting(now time.Time, h *jobs.Head) []*jobs.Seal {
 			continue
 		}
 		if u.sealers >= SealsAsked(h, b.Replica) {
-			since, ok := u.due[s.Author]
+			due, ok := u.due[s.Author]
 			if !ok {
 				if u.due == nil {
-					u.due = map[jobs.NodeID]time.Time{}
+					u.due = map[jobs.NodeID]owed{}
 				}
-				since, u.due[s.Author] = now, now
+				due = owed{since: now}
+				u.due[s.Author] = due
 			}
-			end := since.Add(h.LeaseTime())
+			end := due.since.Add(h.LeaseTime())
 			if !now.Before(end) {
+				if !due.silent {
+					u.due[s.Author] = owed{due.since, true}
+					note(&l.dealings.Silent, s.Author)
+				}
 				continue
 			}
 			u.wake = earlier(u.wake, end)

@@ -247,7 +247,7 @@ func (s *story) claim(w *task, worker string, h jobs.Hold, o map[string]string) 
 	var yes, no []string
 	w.grants = nil
 	for _, k := range s.reach(o) {
-		if len(k.ledger.Claim(k.now(s.now), s.node(worker).ID(), []jobs.Hold{h})) == 0 {
+		if len(k.ledger.Claim(k.now(s.now), anyone(s.node(worker).ID()), []jobs.Hold{h})) == 0 {
 			no = append(no, k.name)
 			continue
 		}
@@ -274,7 +274,7 @@ func list(names []string) string {
 func (s *story) renew(worker string, h jobs.Hold, o map[string]string) []string {
 	var lost []string
 	for _, k := range s.reach(o) {
-		if len(k.ledger.Renew(k.now(s.now), s.node(worker).ID(), []jobs.Hold{h})) > 0 {
+		if len(k.ledger.Renew(k.now(s.now), anyone(s.node(worker).ID()), []jobs.Hold{h})) > 0 {
 			lost = append(lost, k.name)
 		}
 	}

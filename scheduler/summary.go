@@ -20,6 +20,9 @@ type Summary struct {
 	Executions uint64   // results revealed
 	Donors     []jobs.NodeID
 	Closed     jobs.Act // 0 while the job is open
+	Lottery    *Lottery // nil: whoever asks is eligible for what is free
+
+	Wait time.Duration `cbor:"-"` // after Narrow: until the worker is eligible for more; 0: not known
 }
 
 // MaxSummaryDonors bounds the donors named in a summary; more are told by the records.
@@ -72,11 +75,13 @@ func (l *Ledger) Summary(now time.Time) Summary {
 		l.summarize(now)
 	}
 	s := l.last
-	s.Units, s.Donors = bytes.Clone(s.Units), slices.Clone(s.Donors)
+	s.Units, s.Donors, s.Lottery = bytes.Clone(s.Units), slices.Clone(s.Donors), l.lottery(now)
 	return s
 }
 
 func (l *Ledger) summarize(now time.Time) {
+	l.drawn(now)
+	l.advance(now)
 	s := Summary{Units: l.last.Units[:0]}
 	l.quiet = now.Add(lookAgain)
 	for n := range l.units {

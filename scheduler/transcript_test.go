@@ -105,6 +105,33 @@ func (s *story) changes() (out []string) {
 			out = append(out, fmt.Sprintf("%s  [%s]", line, strings.Join(seenBy[line], " ")))
 		}
 	}
+	return append(out, s.dealings()...)
+}
+
+// dealings are what the keepers have learnt against workers.
+func (s *story) dealings() (out []string) {
+	heard := map[string][]string{}
+	var order []string
+	for _, name := range s.order {
+		d := s.keepers[name].ledger.Dealings()
+		var lines []string
+		for _, n := range d.Silent {
+			lines = append(lines, s.names[n]+" does not reveal what it sealed")
+		}
+		for _, n := range d.Convicted {
+			lines = append(lines, s.names[n]+" said two things, and is convicted")
+		}
+		slices.Sort(lines)
+		for _, line := range lines {
+			if heard[line] == nil {
+				order = append(order, line)
+			}
+			heard[line] = append(heard[line], name)
+		}
+	}
+	for _, line := range order {
+		out = append(out, fmt.Sprintf("%s  [%s]", line, strings.Join(heard[line], " ")))
+	}
 	return out
 }
 

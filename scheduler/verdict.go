@@ -85,13 +85,16 @@ func (l *Ledger) judged(n int) *unit {
 	if u.fresh {
 		return u
 	}
-	before := u.verdict.Votes
+	before, decided := u.verdict.Votes, u.verdict.State.Decided()
 	u.sealed, u.sealers = l.sealed(u)
 	u.verdict = judge(l.votes(u), int(u.inputs), int(l.job.Head.Policy.Votes))
 	u.reopen()
 	u.fresh, u.wake = true, time.Time{}
 	u.held = u.held && u.verdict.State.Decided()
 	l.census.move(before, u.verdict.Votes)
+	if u.verdict.State.Decided() && !decided {
+		l.proven(&u.verdict)
+	}
 	return u
 }
 

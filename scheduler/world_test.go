@@ -97,6 +97,9 @@ func (w *world) ids(names []string) []jobs.NodeID {
 	return out
 }
 
+// anyone is a worker of whom nothing is known that speaks against it.
+func anyone(worker jobs.NodeID) Applicant { return Applicant{Worker: worker, Room: jobs.MaxGrantHolds} }
+
 func (w *world) ledger() *Ledger { return NewLedger(w.job, 0, w.manifest) }
 
 // sign makes one record, and brings it through its encoding as the wire does.
