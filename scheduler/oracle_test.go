@@ -15,6 +15,13 @@ import (
 type oracle struct {
 	*world
 	records []*jobs.Record
+	sets    [][]jobs.NodeID // of keepers, that are recognised
+}
+
+func newOracle(w *world, records []*jobs.Record) oracle {
+	o := oracle{world: w, records: records}
+	o.sets = o.recognised()
+	return o
 }
 
 // recognised are the sets of keepers that placements name, and that more than half of such a set
@@ -77,7 +84,7 @@ func (o oracle) granted(worker jobs.NodeID, s *jobs.Seal) bool {
 			by = append(by, r.Author)
 		}
 	}
-	return o.mostOfOne(o.recognised(), by)
+	return o.mostOfOne(o.sets, by)
 }
 
 // votes are the tuples of each worker that counts.
@@ -222,7 +229,7 @@ func TestVerdictIsTheOracles(t *testing.T) {
 		l := w.ledger()
 		w.apply(l, w.play(drawn(t), 24)...)
 		for n := range l.Units() {
-			if got, want := w.judged(l, n), (oracle{w, all(l)}).verdict(n); got != want {
+			if got, want := w.judged(l, n), newOracle(w, all(l)).verdict(n); got != want {
 				t.Fatalf("unit %d:\nledger %s\noracle %s", n, got, want)
 			}
 			seen[l.Verdict(n).State]++

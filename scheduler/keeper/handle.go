@@ -82,7 +82,7 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 		s.mu.Unlock()
 		return nil, protocol.Refuse(protocol.Busy, "too few of the shard's keepers are in sight")
 	}
-	granted := s.ledger.Claim(now, from, q.Holds)
+	granted := s.ledger.Claim(now, k.applicant(from), q.Holds)
 	a := &protocol.ClaimAnswer{Granted: granted, Summary: s.summaryAfter(now, q.Known)}
 	s.settle()
 	s.mu.Unlock()
@@ -96,6 +96,11 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 	}
 	a.Grant = jobs.Batches(rs)
 	return a, nil
+}
+
+// applicant is what is known of a worker that asks for work.
+func (k *Keeper) applicant(from jobs.NodeID) scheduler.Applicant {
+	return scheduler.Applicant{Worker: from, Network: k.cfg.Peers.NetworkOf(from), Room: jobs.MaxGrantHolds}
 }
 
 // summaryAfter is the current summary, unless the asker has it. The caller holds mu.
@@ -122,7 +127,7 @@ func (k *Keeper) renew(from jobs.NodeID, q *protocol.RenewRequest) (*protocol.Re
 		s.ledger.Release(from, q.Holds)
 		return &protocol.RenewAnswer{}, nil
 	}
-	return &protocol.RenewAnswer{Lost: s.ledger.Renew(k.rt.Now(), from, q.Holds)}, nil
+	return &protocol.RenewAnswer{Lost: s.ledger.Renew(k.rt.Now(), k.applicant(from), q.Holds)}, nil
 }
 
 func (k *Keeper) offer(ctx context.Context, q *protocol.OfferRequest) (*protocol.OfferAnswer, error) {
