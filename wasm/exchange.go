@@ -81,12 +81,15 @@ func (c *process) exchange(l Limits, in Input, stdout io.Writer) (Report, error)
 		return Report{}, err
 	}
 	out := output{to: stdout, limit: l.Output, name: jobs.NewBlobHasher()}
+	var state []byte
 	for {
 		kind, payload, err := c.receive()
 		if err != nil {
 			return Report{}, &brokenError{err}
 		}
 		switch kind {
+		case link.KindState:
+			state, err = keep(in.State, state, payload)
 		case link.KindWant:
 			err = c.feed(in.Stdin)
 		case link.KindOutput:
@@ -102,9 +105,32 @@ func (c *process) exchange(l Limits, in Input, stdout io.Writer) (Report, error)
 	}
 }
 
+// keep gathers the parts of a state, and has it kept when it is whole.
+func keep(to State, before, payload []byte) ([]byte, error) {
+	state, whole, err := link.AddState(before, payload)
+	if err == nil && to == nil {
+		err = fmt.Errorf("%w: a state that nobody wants", link.ErrFrame)
+	}
+	if err != nil {
+		return nil, &brokenError{err}
+	}
+	if !whole {
+		return state, nil
+	}
+	to.Save(state)
+	return nil, nil
+}
+
 // give sends an input, with its whole stdin when that is short.
 func (c *process) give(in Input) error {
 	message := link.Input{Number: in.Number, Args: in.Args}
+	var state []byte
+	if in.State != nil {
+		if state = in.State.Load(); len(state) > link.StateMax {
+			state = nil
+		}
+		message.Keep, message.State = true, uint64(len(state))
+	}
 	var file *os.File
 	if in.File != nil {
 		var err error
@@ -129,6 +155,12 @@ func (c *process) give(in Input) error {
 	}
 	if err := c.line.Send(link.Seal(c.outbox), file); err != nil {
 		return &brokenError{err}
+	}
+	for len(state) > 0 {
+		c.outbox, state = link.StateFrame(c.outbox, state)
+		if err := c.line.Send(c.outbox, nil); err != nil {
+			return &brokenError{err}
+		}
 	}
 	return nil
 }

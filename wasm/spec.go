@@ -79,7 +79,19 @@ type Input struct {
 	Args   []string  // argv[1:]
 	Stdin  io.Reader // nil is empty
 	File   *File     // shown at /in/NAME, or nil
+	State  State     // what the guest leaves in /state, or nil: that is lost with it
 }
+
+// State keeps what a guest leaves in /state, for when the same input is begun again here.
+type State interface {
+	// Load is what was kept last; nil is nothing.
+	Load() []byte
+	// Save keeps a state in place of the last.
+	Save(state []byte)
+}
+
+// MaxState is the largest that a State is given, in bytes.
+const MaxState = link.StateMax
 
 // Report is how the run of one input ended.
 type Report struct {

@@ -43,7 +43,8 @@ func prepared(original []byte, req link.CompileRequest) (module []byte, err erro
 func (r *runner) metered(instance api.Module) ending {
 	fuel := instance.ExportedGlobal(prepare.FuelGlobal).(api.MutableGlobal)
 	stack := instance.ExportedGlobal(prepare.StackGlobal)
-	fuel.Set(r.fuel)
+	fuel.Set(r.fuel - r.spent)
+	r.used = func() uint64 { return prepare.FuelUsed(r.fuel, fuel.Get()) }
 	var err error
 	for _, name := range []string{prepare.StartFunction, "_start"} {
 		if f := instance.ExportedFunction(name); f != nil && err == nil {

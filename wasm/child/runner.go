@@ -34,6 +34,8 @@ type runner struct {
 	outbox  []byte // memory of the report
 	seed    uint64
 	fuel    uint64 // of each input; 0 where it is not counted
+	spent   uint64 // of it, before the guest was begun again
+	used    func() uint64
 	engine  wazero.Runtime
 	program wazero.CompiledModule
 	ctx     context.Context // carries the allocator: it is how wazero is told
@@ -170,7 +172,13 @@ func (r *runner) one(payload []byte) error {
 			return err
 		}
 	}
-	end := r.guest(in, file)
+	var state []byte
+	if in.State > 0 {
+		if state, err = r.takeState(in.State); err != nil {
+			return err
+		}
+	}
+	end := r.guest(in, file, state)
 	if r.memory.refused && (end.outcome == jobs.Exit || end.outcome == jobs.Trap) {
 		end = ending{outcome: jobs.MemoryLimit, fuel: end.fuel, reason: "asked for more memory than the limit"}
 	}
@@ -185,9 +193,12 @@ func (r *runner) one(payload []byte) error {
 }
 
 // guest makes a fresh instance, in a fresh world, and runs it to its end.
-func (r *runner) guest(in link.Input, file *files.Host) ending {
+func (r *runner) guest(in link.Input, file *files.Host, state []byte) ending {
 	var now clock
-	tree := files.New(surroundings{&now, r.memory}, r.data, file)
+	tree := r.world(&now, file, state)
+	if in.Keep {
+		r.keepState(tree)
+	}
 	config := wazero.NewModuleConfig().
 		WithName("").
 		WithArgs(append([]string{programName}, in.Args...)...).
@@ -205,6 +216,10 @@ func (r *runner) guest(in link.Input, file *files.Host) ending {
 	}
 	defer instance.Close(r.ctx) // gives the memory back; it has no error to give
 	end := r.call(instance)
+	tree.KeepState(nil)
+	if tree.UsesState() {
+		end.fuel = 0 // it cannot be the same with a state as without
+	}
 	if end.outcome != jobs.OK {
 		return end
 	}
@@ -234,6 +249,7 @@ func (r *runner) call(instance api.Module) ending {
 	if r.fuel > 0 {
 		return r.metered(instance)
 	}
+	r.used = func() uint64 { return 0 }
 	_, err := instance.ExportedFunction("_start").Call(r.ctx)
 	return endingOf(err)
 }

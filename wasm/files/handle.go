@@ -18,6 +18,7 @@ type handle struct {
 	write  bool
 	append bool
 	closed bool
+	state  bool // a file of /state that may be written
 }
 
 // Ino implements sys.File.
@@ -36,6 +37,9 @@ func (h *handle) Close() sys.Errno {
 		h.tree.open--
 		h.node.handles--
 		h.tree.forget(h.node)
+		if h.state {
+			h.tree.state.settled()
+		}
 	}
 	return 0
 }
@@ -147,6 +151,17 @@ func (h *fileHandle) Pread(b []byte, off int64) (int, sys.Errno) {
 	}
 	return len(b), 0
 }
+
+// Sync implements sys.File.
+func (h *fileHandle) Sync() sys.Errno {
+	if h.state {
+		h.tree.state.settled()
+	}
+	return 0
+}
+
+// Datasync implements sys.File.
+func (h *fileHandle) Datasync() sys.Errno { return h.Sync() }
 
 // Seek implements sys.File.
 func (h *fileHandle) Seek(off offset, whence int) (int64, sys.Errno) {

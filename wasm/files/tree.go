@@ -5,6 +5,7 @@
 //	/data/NAME   what all inputs of the job share (read-only)
 //	/out         what the guest leaves here is delivered, see WriteOut
 //	/tmp         scratch, gone at the guest's end
+//	/state       what a guest that is stopped finds again here when it is begun anew, see State
 //
 // Nothing of the host shows: file numbers count from one, times are the guest's virtual
 // time, folders list in the order of their names.
@@ -59,6 +60,7 @@ type Tree struct {
 	last  wasisys.Inode
 	made  int // by the guest, and still there
 	open  int
+	state *state
 }
 
 // node is a file or a folder.
@@ -71,6 +73,7 @@ type node struct {
 	changed  int64
 	handles  int
 	gone     bool // not in the tree any more
+	kept     bool // /state, or made in it
 }
 
 func (n *node) isDir() bool { return n.children != nil }
@@ -93,6 +96,8 @@ func New(world World, data []Host, in *Host) *Tree {
 	t.root.children["in"] = t.folder(false)
 	t.root.children["out"] = t.folder(true)
 	t.root.children["tmp"] = t.folder(true)
+	t.state = newState()
+	t.root.children[stateName] = t.state.root
 	for i := range data {
 		t.root.children["data"].children[data[i].Name] = t.node(&node{host: &data[i]})
 	}
@@ -132,6 +137,7 @@ func (t *Tree) lookup(p string) (dir *node, name string, found *node, errno sys.
 	if len(names) > MaxDepth {
 		return nil, "", nil, sys.ENAMETOOLONG
 	}
+	t.state.touched = t.state.touched || names[0] == stateName
 	found = t.root
 	for _, name = range names {
 		switch {
@@ -184,7 +190,10 @@ func (t *Tree) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.
 	}
 	t.open++
 	n.handles++
-	h := handle{tree: t, node: n, read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0}
+	h := handle{
+		tree: t, node: n, read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0,
+		state: write && t.isState(p),
+	}
 	if n.isDir() {
 		return &dirHandle{handle: h}, 0
 	}
@@ -200,7 +209,11 @@ func (t *Tree) create(dir *node, name string, n *node) (*node, sys.Errno) {
 		return nil, sys.EIO
 	}
 	t.made++
-	dir.children[name] = t.node(n)
+	if dir.kept {
+		dir.children[name] = t.state.number(n, t.world.Now())
+	} else {
+		dir.children[name] = t.node(n)
+	}
 	dir.changed = n.changed
 	return n, 0
 }
@@ -352,6 +365,9 @@ func (t *Tree) Rename(from, to string) sys.Errno {
 	toDir.children[toName] = moved
 	fromDir.changed = t.world.Now()
 	toDir.changed = fromDir.changed
+	if t.isState(to) {
+		t.state.settled()
+	}
 	return 0
 }
 
@@ -383,4 +399,7 @@ func (n *node) setTime(mtim int64) sys.Errno {
 }
 
 // list is the folder's names in order.
-func (n *node) list() []string { return slices.Sorted(maps.Keys(n.children)) }
+func (n *node) list() []string {
+	hidden := func(name string) bool { return n.children[name].kept && !n.kept } // /state is there for who names it
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(n.children)), hidden)
+}

@@ -24,12 +24,15 @@ const (
 	KindStdin  = 'i' // → more stdin; empty at its end
 	KindOutput = 'o' // ← some stdout
 	KindReport = 'R' // ← the end of an input, with the rest of its stdout
+	KindState  = 's' // → after an input that says so; ← when a guest has left something: a part of its state
 )
 
 // Bounds of frames.
 const (
 	ChunkSize = 256 << 10 // of a streamed stdin
 	InlineMax = 64 << 10  // of stdin in its input, and of stdout between frames
+	StatePart = 1 << 20   // of a state in a frame
+	StateMax  = 17 << 20  // of a state
 	FrameMax  = 2 << 20
 	FrameHead = 5 // bytes of length and kind
 )

@@ -84,6 +84,8 @@ type Input struct {
 	File   File     // the input file; no name is none
 	Stdin  []byte   // the beginning
 	More   bool     // stdin goes on
+	Keep   bool     // the guest's state is wanted when it changes
+	State  uint64   // bytes of an earlier state, which follow in frames
 }
 
 // Append encodes the input.
@@ -94,11 +96,31 @@ func (in *Input) Append(f []byte) []byte {
 		f = putText(f, arg)
 	}
 	f = putText(putText(f, in.File.Name), in.File.Path)
-	more := uint64(0)
-	if in.More {
-		more = 1
+	f = putUint(putBool(putBool(f, in.More), in.Keep), in.State)
+	return putBytes(f, in.Stdin)
+}
+
+func putBool(f []byte, v bool) []byte {
+	if v {
+		return append(f, 1)
 	}
-	return putBytes(putUint(f, more), in.Stdin)
+	return append(f, 0)
+}
+
+// StateFrame makes a frame of the first part of a state, and gives the rest. The first byte of
+// its payload is 1 in the last part.
+func StateFrame(buf, state []byte) (frame, rest []byte) {
+	n := min(len(state), StatePart)
+	frame = putBool(NewFrame(buf, KindState), n == len(state))
+	return Seal(append(frame, state[:n]...)), state[n:]
+}
+
+// AddState adds the payload of a state's frame to the parts before it.
+func AddState(before, payload []byte) (state []byte, whole bool, err error) {
+	if len(payload) == 0 || payload[0] > 1 || len(before)+len(payload) > StateMax {
+		return nil, false, fmt.Errorf("%w: state", ErrFrame)
+	}
+	return append(before, payload[1:]...), payload[0] == 1, nil
 }
 
 // DecodeInput decodes an input, which keeps parts of the payload.
@@ -109,7 +131,7 @@ func DecodeInput(payload []byte) (Input, error) {
 		in.Args = append(in.Args, f.text())
 	}
 	in.File = File{Name: f.text(), Path: f.text()}
-	in.More = f.uint() == 1
+	in.More, in.Keep, in.State = f.uint() == 1, f.uint() == 1, f.uint()
 	in.Stdin = f.bytes()
 	if f.bad {
 		return Input{}, fmt.Errorf("%w: input", ErrFrame)
