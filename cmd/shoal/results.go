@@ -11,6 +11,7 @@ import (
 
 func (p *program) resultsCommand() *cobra.Command {
 	var keep bool
+	var evidence string
 	cmd := &cobra.Command{
 		Use:   "results JOB",
 		Short: "deliver the answers of a job, in input order",
@@ -18,19 +19,21 @@ func (p *program) resultsCommand() *cobra.Command {
 some have failed. Any node can fetch the answers of any job by its id.`,
 		Example: `  shoal results b5f3k2qa > out                     byte for byte, in input order
   shoal results b5f3k2qa -d out                    one file an input
-  shoal results b5f3k2qa --output jsonl            one object an input, failures too`,
+  shoal results b5f3k2qa --output jsonl            one object an input, failures too
+  shoal results b5f3k2qa -d out --evidence proof   and what proves them, for shoal verify`,
 		Args:              exactArgs("JOB"),
 		ValidArgsFunction: p.completeJob,
 	}
 	deliver := addDeliverFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&keep, "keep", false, "hold a copy here after the grid forgets the job")
+	cmd.Flags().StringVar(&evidence, "evidence", "", "`FILE` for the records that prove the answers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return p.results(cmd.Context(), args[0], deliver, keep)
+		return p.results(cmd.Context(), args[0], deliver, keep, evidence)
 	}
 	return cmd
 }
 
-func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags, keep bool) (err error) {
+func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags, keep bool, evidence string) (err error) {
 	if err := checkRef(ref); err != nil {
 		return err
 	}
@@ -50,6 +53,11 @@ func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags
 	}
 	if err := d.begin(j.Job); err != nil {
 		return err
+	}
+	if evidence != "" {
+		if err := p.writeEvidence(ctx, s, j.Job, evidence); err != nil {
+			return err
+		}
 	}
 	if err := s.Results(ctx, j.Job, api.ResultsOptions{Keep: keep}, d.take); err != nil {
 		return err

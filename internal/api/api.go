@@ -49,6 +49,9 @@ type Node interface {
 	// Offer lets the grid work on a job that was submitted with Alone.
 	Offer(ctx context.Context, ref string) error
 
+	// Credit is what the node did for others, and what others earned from its own jobs.
+	Credit(ctx context.Context) (*Credit, error)
+
 	// Donate turns donating on, or changes what is donated.
 	Donate(ctx context.Context, d Donation) error
 	// Reload takes up the settings of the home's file that count without a restart.

@@ -33,6 +33,7 @@ func (b *bench) Jobs(context.Context) ([]Job, error)     { return []Job{*sampleJ
 func (b *bench) Job(_ context.Context, ref string) (*Job, error) {
 	return b.job(ref)
 }
+func (b *bench) Credit(context.Context) (*Credit, error) { return sampleCredit(), nil }
 func (b *bench) Detail(_ context.Context, _ string, cells int) (*Detail, error) {
 	b.did = append(b.did, fmt.Sprintf("detail %d", cells))
 	return sampleDetail(), nil

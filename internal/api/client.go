@@ -47,6 +47,9 @@ func (c *Client) ID(ctx context.Context) (*ID, error) { return get[*ID](ctx, c, 
 // Peers is Node's.
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) { return get[[]Peer](ctx, c, "peers") }
 
+// Credit is Node's.
+func (c *Client) Credit(ctx context.Context) (*Credit, error) { return get[*Credit](ctx, c, "credit") }
+
 // Jobs is Node's.
 func (c *Client) Jobs(ctx context.Context) ([]Job, error) { return get[[]Job](ctx, c, "jobs") }
 

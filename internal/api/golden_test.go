@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestGolden(t *testing.T) {
 	for name, v := range map[string]any{
-		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(),
+		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(), "credit": sampleCredit(),
 		"submitted": &Submitted{Job: sampleJob().Job, Inputs: 120, Units: 12, Votes: 2, Held: 5, Wanted: 5, Safe: true, DonorsSeen: 3, Message: "waits"},
 		"result":    &Result{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"},
 		"error":     document{&Error{Code: CodeNotFound, Message: "no job b5f3k2qa", Hint: "see: shoal status"}},
-		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}},
+		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
@@ -87,4 +87,12 @@ func sampleID() *ID {
 
 func samplePeers() []Peer {
 	return []Peer{{Peer: "12D3KooWT", Addr: "/ip4/192.168.1.21/tcp/4901", Roles: []string{RoleDonor, RoleKeeper}, LatencyMS: 0.4, Agent: "shoal/0.1.0"}}
+}
+
+func sampleCredit() *Credit {
+	return &Credit{
+		Schema: CreditSchema, Peer: "12D3KooWAlice",
+		Done:   []Done{{Day: "2026-11-22", Submitter: "12D3KooWBob", CPUSeconds: 3.5, Units: 5, Inputs: 40, Accepted: 2, Disagreed: 1, GaveUp: 1, Unwanted: 1}},
+		Earned: []Earned{{Submitter: "12D3KooWAlice", Donor: "12D3KooWBob", Units: 3, Inputs: 10, Fuel: 1234567, LateFuel: 67}},
+	}
 }

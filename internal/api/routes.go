@@ -50,6 +50,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/status", does: "the node at a glance", serve: ask(s.node.Status), gives: Status{}},
 		{method: get, path: "/id", does: "the node's name, and where others reach it", serve: ask(s.node.ID), gives: ID{}},
 		{method: get, path: "/peers", does: "the nodes this one is connected with", serve: ask(s.node.Peers), gives: []Peer{}},
+		{method: get, path: "/credit", does: "what the node did for others, by its own account, and what others earned from its own jobs", serve: ask(s.node.Credit), gives: Credit{}},
 		{method: get, path: "/events", does: "what changes in the node: a status document first, then status and job documents as server-sent events; Last-Event-ID goes on from there", serve: s.events, stream: eventStream},
 		{method: get, path: "/openapi.json", does: "this document", serve: s.openAPI, gives: map[string]any{}},
 

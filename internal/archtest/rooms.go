@@ -46,6 +46,7 @@ func rooms() []room {
 		{path: "internal/web", may: []string{"internal/api", "jobs"}, why: "the page shows what the API says, and knows nothing else"},
 		{path: "internal/host", may: []string{"github.com/godbus/dbus/v5", "github.com/shirou/gopsutil/v4", "github.com/ebitengine/purego", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/service", may: []string{"golang.org/x/sys"}, why: adapter},
+		{path: "internal/verify", may: []string{"jobs", "jobs/submit", "scheduler", "scheduler/evidence", "wasm"}, why: "it is run by people who need no node and no network"},
 		{path: "internal/archtest", why: "it only reads"},
 		{path: "internal/strand", why: "the drivers run on it, so it knows none of them"},
 		{path: "internal/testsum", why: "it only counts"},

@@ -106,14 +106,8 @@ func (c *checker) opening() error {
 	if err := c.section(where, &o); err != nil {
 		return err
 	}
-	if o.Schema != Schema {
-		return c.stop(where, "begins with %.40q: not evidence, or of another version than %s", o.Schema, Schema)
-	}
-	network, err := networkOf(o.Head)
-	if err == nil {
-		c.job, err = jobs.OpenHead(o.Head, network)
-	}
-	if err != nil {
+	var err error
+	if c.job, err = o.open(); err != nil {
 		return c.stop(where, "%v", err)
 	}
 	c.report.Job = c.job
@@ -121,6 +115,30 @@ func (c *checker) opening() error {
 		c.report.find(where, "the job is signed by %s, not by %s", s, c.o.Submitter)
 	}
 	return nil
+}
+
+func (o *opening) open() (*jobs.Job, error) {
+	if o.Schema != Schema {
+		return nil, fmt.Errorf("begins with %.40q: not evidence, or of another version than %s", o.Schema, Schema)
+	}
+	network, err := networkOf(o.Head)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.OpenHead(o.Head, network)
+}
+
+// Opening reads of which job a file is evidence, and no further.
+func Opening(r io.Reader) (*jobs.Job, error) {
+	b, err := readSection(r)
+	if err != nil {
+		return nil, err
+	}
+	var o opening
+	if err := jobs.Decode(b, 2*jobs.MaxHead, &o); err != nil {
+		return nil, err
+	}
+	return o.open()
 }
 
 // networkOf reads the network that a head is for: evidence is checked in any.

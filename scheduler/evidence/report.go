@@ -110,11 +110,19 @@ func order(before bool) int {
 	return 1
 }
 
+// Found makes a finding.
+func Found(where, format string, args ...any) Finding {
+	return Finding{Where: where, What: fmt.Sprintf(format, args...)}
+}
+
+// Add adds findings of a further check, with how many there are of them altogether.
+func (r *Report) Add(fs []Finding, total uint64) {
+	r.Wrong += total
+	r.Findings = append(r.Findings, fs[:min(len(fs), MaxFindings-len(r.Findings))]...)
+}
+
 func (r *Report) find(where, format string, args ...any) {
-	r.Wrong++
-	if len(r.Findings) < MaxFindings {
-		r.Findings = append(r.Findings, Finding{Where: where, What: fmt.Sprintf(format, args...)})
-	}
+	r.Add([]Finding{Found(where, format, args...)}, 1)
 }
 
 // WhereUnit is a unit in words.

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shoalgrid/shoal/internal/verify"
+	"github.com/shoalgrid/shoal/jobs"
+)
+
+// verifyFlags say what to hold evidence against.
+type verifyFlags struct {
+	dir       string
+	submitter string
+	partial   bool
+	rerun     int
+	program   string
+	lines     string
+	data      []string
+}
+
+func (p *program) verifyCommand() *cobra.Command {
+	f := &verifyFlags{}
+	cmd := &cobra.Command{
+		Use:   "verify FILE [INPUT...]",
+		Short: "check the evidence of a job offline, trusting nobody",
+		Long: `Needs no node and no network, and trusts neither the one who gave the file nor this
+release's makers more than it must: every signature, digest and rule is checked here. Exit code
+0: all of it holds; 7: refused, with all that is wrong.
+
+Evidence proves what the named keys have signed, and that it amounts to these answers. It cannot
+prove that two keys are two people, nor that nobody disagreed: a submitter can make up donors.
+Make sure that the submitter is who you think (--submitter), and run some units again (--rerun):
+they are chosen at random here, and need the job's program and inputs.`,
+		Example: `  shoal results b5f3k2qa -d out --evidence proof   whoever has the job makes the file
+  shoal verify proof -d out                        anyone checks it, with the outputs
+  shoal verify proof --rerun 3 --program count.wasm texts/*.txt`,
+		Args: cobra.ArbitraryArgs,
+	}
+	set := cmd.Flags()
+	set.StringVarP(&f.dir, "dir", "d", "", "`DIR` of outputs to compare with what is proved")
+	set.StringVar(&f.submitter, "submitter", "", "`PEER` whose job it has to be")
+	set.BoolVar(&f.partial, "partial", false, "take a file of a job that was not done")
+	set.IntVar(&f.rerun, "rerun", 0, "run `N` units again, chosen at random")
+	set.StringVar(&f.program, "program", "", "`FILE` of the job's program (this home's, if it has it)")
+	set.StringVar(&f.lines, "lines", "", "the inputs are the lines of `FILE`")
+	set.StringArrayVar(&f.data, "data", nil, "data `FILE` of the job")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := someArgs("FILE")(cmd, args); err != nil {
+			return err
+		}
+		o, err := p.verifyOptions(f, args[1:])
+		if err != nil {
+			return err
+		}
+		return p.verify(cmd.Context(), args[0], o)
+	}
+	return cmd
+}
+
+func (p *program) verifyOptions(f *verifyFlags, inputs []string) (verify.Options, error) {
+	home, err := p.home()
+	if err != nil {
+		return verify.Options{}, wrongCall(err)
+	}
+	o := verify.Options{
+		Partial: f.partial, Outputs: f.dir, Except: []string{manifestName}, Rerun: f.rerun,
+		Blobs: filepath.Join(home, "blobs"), Cache: filepath.Join(home, compiledDir), Logger: p.log(),
+	}
+	if f.rerun < 0 {
+		return o, usage("--rerun 3 runs three units again", "--rerun %d: not a number from 0", f.rerun)
+	}
+	if f.submitter != "" {
+		if o.Submitter, err = jobs.ParseNodeID(f.submitter); err != nil {
+			return o, usage("shoal peers and shoal id print peer IDs: 12D3Koo…", "--submitter: %v", err)
+		}
+	}
+	if f.program != "" {
+		if o.Program, err = filepath.Abs(f.program); err != nil {
+			return o, err
+		}
+		if err := checkFile("program", f.program, o.Program); err != nil {
+			return o, err
+		}
+	}
+	data, err := dataFiles(f.data)
+	if err != nil {
+		return o, err
+	}
+	for _, d := range data {
+		o.Data = append(o.Data, verify.File(d))
+	}
+	o.Inputs, err = p.givenInputs(f.lines, inputs)
+	return o, err
+}
+
+// givenInputs are a job's inputs as they were given to submit; nil where none are.
+func (p *program) givenInputs(lines string, names []string) (func() (verify.List, error), error) {
+	switch {
+	case lines != "" && len(names) > 0:
+		return nil, usage("give them as they were given to submit", "files and --lines exclude each other")
+	case lines != "":
+		in, err := p.openLines(lines)
+		if err != nil {
+			return nil, err
+		}
+		return func() (verify.List, error) {
+			defer in.Close()
+			return verify.Lines(in)
+		}, nil
+	case len(names) == 0:
+		return nil, nil
+	}
+	files, err := inputFiles(names)
+	if err != nil {
+		return nil, err
+	}
+	given := make([]verify.File, len(files))
+	for i, f := range files {
+		given[i] = verify.File(f)
+	}
+	return func() (verify.List, error) { return verify.Files(given) }, nil
+}
+
+func (p *program) verify(ctx context.Context, name string, o verify.Options) error {
+	if err := checkFile("evidence", name, name); err != nil {
+		return err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("open the evidence: %w", err)
+	}
+	defer f.Close()
+	r, err := verify.Run(ctx, f, o)
+	if err != nil {
+		return err
+	}
+	if err := p.print(verifyDocumentOf(name, r), func(w io.Writer) { verifyTable(w, r) }); err != nil {
+		return err
+	}
+	if !r.Valid() {
+		return refusedEvidence(name, r)
+	}
+	return nil
+}

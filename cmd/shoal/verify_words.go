@@ -1,0 +1,192 @@
+package main
+
+// What is said of evidence.
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/verify"
+)
+
+// verifyDocument is what verify finds, for scripts.
+type verifyDocument struct {
+	Schema    string          `json:"schema"` // shoal.verify/1
+	File      string          `json:"file"`
+	Valid     bool            `json:"valid"`
+	Job       string          `json:"job"` // "" where not even that could be read
+	Name      string          `json:"name"`
+	Network   string          `json:"network"`
+	Submitter string          `json:"submitter"`
+	Program   string          `json:"program"` // digest
+	Level     string          `json:"level"`
+	Votes     int             `json:"votes"` // that the level asks for
+	Units     verifyUnits     `json:"units"`
+	Inputs    verifyInputs    `json:"inputs"`
+	Donors    []api.Earned    `json:"donors"`
+	Outputs   *verifyOutputs  `json:"outputs"` // null: no folder was given
+	Rerun     *verifyRerun    `json:"rerun"`   // null: not asked for, or not possible
+	Findings  []verifyFinding `json:"findings"`
+	Wrong     uint64          `json:"wrong"` // findings, also those that are not listed
+}
+
+type verifyUnits struct {
+	Total       uint64 `json:"total"`
+	Proved      uint64 `json:"proved"`
+	Independent uint64 `json:"independent"` // no vote could have been copied
+	Late        uint64 `json:"late"`        // lean on a vote that was sealed when others could be seen
+	Vouched     uint64 `json:"vouched"`     // the submitter's own run decided
+}
+
+type verifyInputs struct {
+	Total   uint64 `json:"total"`
+	Answers uint64 `json:"answers"`
+	Failed  uint64 `json:"failed"`
+	Stuck   uint64 `json:"stuck"`
+}
+
+type verifyOutputs struct {
+	Right   uint64 `json:"right"`
+	Unnamed uint64 `json:"unnamed"` // of them, compared by content alone
+}
+
+type verifyRerun struct {
+	Units    uint64 `json:"units"`
+	Inputs   uint64 `json:"inputs"`
+	Same     uint64 `json:"same"`
+	Unjudged uint64 `json:"unjudged"`
+}
+
+type verifyFinding struct {
+	Where string `json:"where"`
+	What  string `json:"what"`
+}
+
+func verifyDocumentOf(name string, r *verify.Report) verifyDocument {
+	d := verifyDocument{Schema: "shoal.verify/1", File: name, Valid: r.Valid(), Donors: []api.Earned{}, Findings: []verifyFinding{}, Wrong: r.Wrong}
+	if j := r.Job; j != nil {
+		h := &j.Head
+		d.Job, d.Name, d.Network, d.Submitter, d.Program = j.ID.String(), h.Name, h.Network, h.Submitter.String(), h.Program.Digest.String()
+		d.Level, d.Votes, d.Units.Total, d.Inputs.Total = h.Policy.Level.String(), int(h.Policy.Votes), uint64(h.Units), h.Inputs
+	}
+	d.Units.Proved, d.Units.Late, d.Units.Vouched = r.Proved, r.Late, r.Vouched
+	d.Units.Independent = r.Proved - r.Late - r.Vouched
+	d.Inputs.Answers, d.Inputs.Failed, d.Inputs.Stuck = r.Answers, r.Failed, r.Stuck
+	for _, id := range r.Ranked() {
+		d.Donors = append(d.Donors, donorRow(d.Submitter, id.String(), *r.Donors[id]))
+	}
+	if o := r.Outputs; o != nil {
+		d.Outputs = &verifyOutputs{Right: o.Right, Unnamed: o.Unnamed}
+	}
+	if a := r.Rerun; a != nil {
+		d.Rerun = &verifyRerun{Units: a.Units, Inputs: a.Inputs, Same: a.Same, Unjudged: a.Unjudged}
+	}
+	for _, f := range r.Findings {
+		d.Findings = append(d.Findings, verifyFinding(f))
+	}
+	return d
+}
+
+func donorRow(submitter, donor string, s verify.Share) api.Earned {
+	return api.Earned{Submitter: submitter, Donor: donor, Units: s.Units, Inputs: s.Inputs, Fuel: s.Fuel, LateFuel: s.Late}
+}
+
+// Of a long list this much is shown to people.
+const (
+	maxDonorsShown   = 10
+	maxFindingsShown = 20
+)
+
+func verifyTable(w io.Writer, r *verify.Report) {
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	if r.Job != nil {
+		h := &r.Job.Head
+		row("job", "%s  %s", r.Job.ID, oneLine(h.Name))
+		row("submitter", "%s", h.Submitter)
+		row("asks", "%s, %s", h.Policy.Level, count(int64(h.Policy.Votes), "equal vote"))
+		row("proved", "%s", provedWords(r))
+		row("answers", "%s", answerWords(r))
+		for i, id := range r.Ranked() {
+			if i == maxDonorsShown {
+				row("", "and %s", count(int64(len(r.Donors)-i), "more donor"))
+				break
+			}
+			label := ""
+			if i == 0 {
+				label = "donors"
+			}
+			row(label, "%s  %s", id, shareWords(r.Donors[id].Inputs, r.Donors[id].Fuel, r.Donors[id].Late))
+		}
+	}
+	if o := r.Outputs; o != nil {
+		unnamed := ""
+		if o.Unnamed > 0 {
+			unnamed = fmt.Sprintf(", %d of them by content alone: what inputs are called is not known here", o.Unnamed)
+		}
+		row("outputs", "%s as proved%s", count(int64(o.Right), "file"), unnamed)
+	}
+	if a := r.Rerun; a != nil {
+		unjudged := ""
+		if a.Unjudged > 0 {
+			unjudged = fmt.Sprintf(", %d given up by this machine", a.Unjudged)
+		}
+		row("run again", "%s, %d of %s with the same answer%s", count(int64(a.Units), "unit"), a.Same, count(int64(a.Inputs), "input"), unjudged)
+	}
+	for i, f := range r.Findings {
+		if i == maxFindingsShown {
+			break
+		}
+		row("wrong", "%s", oneLine(f.String()))
+	}
+	if n := r.Wrong - uint64(min(len(r.Findings), maxFindingsShown)); n > 0 {
+		row("", "and %d more", n)
+	}
+	if r.Valid() {
+		row("valid", "whoever trusts the submitter's key, and that the donors are not all one, can rely on it")
+	}
+}
+
+func provedWords(r *verify.Report) string {
+	text := fmt.Sprintf("%d of %s", r.Proved, count(int64(r.Job.Head.Units), "unit"))
+	if n := r.Proved - r.Late - r.Vouched; n > 0 {
+		text += fmt.Sprintf(" · %d by votes that could not see each other", n)
+	}
+	if r.Late > 0 {
+		text += fmt.Sprintf(" · %d with a late vote", r.Late)
+	}
+	if r.Vouched > 0 {
+		text += fmt.Sprintf(" · %d vouched for by the submitter's own run", r.Vouched)
+	}
+	return text
+}
+
+func answerWords(r *verify.Report) string {
+	text := fmt.Sprintf("%d of %s", r.Answers, count(int64(r.Job.Head.Inputs), "input"))
+	if r.Failed > 0 {
+		text += fmt.Sprintf(" · %d failed", r.Failed)
+	}
+	if r.Stuck > 0 {
+		text += fmt.Sprintf(" · %d given up", r.Stuck)
+	}
+	return text
+}
+
+// refusedEvidence is the error of a check that found something.
+func refusedEvidence(name string, r *verify.Report) error {
+	what := fmt.Sprintf("%s: %s wrong with it", name, count(int64(r.Wrong), "thing"))
+	if r.Wrong == 1 {
+		what = fmt.Sprintf("%s: %s", name, r.Findings[0])
+	}
+	if r.Lacks != nil && r.Wrong == 1 {
+		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "give what is missing as it was given to submit: --program FILE, --data FILE, INPUT... or --lines FILE"}
+	}
+	return &api.Error{Code: api.CodeRefused, Message: what, Hint: "ask for the file again, and for the id of the job; shoal verify --output json lists all findings"}
+}
+
+// evidence says that a file of it was written.
+func (u *ui) evidence(name string) {
+	u.say("evidence: %s     anyone can check it: shoal verify %s", name, name)
+}

@@ -1,0 +1,34 @@
+package node
+
+import (
+	"context"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler/evidence"
+)
+
+// Credit is what this node did for others, and what others earned from its own jobs.
+func (n *Node) Credit(context.Context) (*api.Credit, error) {
+	c := &api.Credit{Schema: api.CreditSchema, Peer: n.self.String()}
+	given := map[jobs.NodeID]evidence.Share{}
+	err := n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {
+		for id, share := range n.follow(j).Credit() {
+			if id != n.self {
+				total := given[id]
+				total.Add(share)
+				given[id] = total
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for id, s := range given {
+		c.Earned = append(c.Earned, api.Earned{Submitter: c.Peer, Donor: id.String(), Units: s.Units, Inputs: s.Inputs, Fuel: s.Fuel, LateFuel: s.Late})
+	}
+	api.SortEarned(c.Earned)
+	return c, nil
+}

@@ -1,0 +1,216 @@
+// Package verify is the check of an evidence file by someone who trusts nobody, on any machine and
+// without a node: the records themselves (package evidence), output files against the digests
+// they prove, and, where asked for, some units run again in the sandbox.
+package verify
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/evidence"
+)
+
+// Options say what to check beside the records.
+type Options struct {
+	Submitter jobs.NodeID // whose job it has to be; zero: anybody's
+	Partial   bool        // units without a verdict are no fault
+
+	Outputs string   // folder of output files; "": none
+	Except  []string // names in it that are no outputs
+
+	Rerun   int                  // units to run again, chosen at random
+	Program string               // its file; "": among the blobs
+	Data    []File               // data files by their names in the job
+	Inputs  func() (List, error) // the job's inputs; nil: among the blobs, if they are not in the file
+	Blobs   string               // folder of a home's blobs; "" or missing: none
+	Cache   string               // folder for compiled programs
+	Logger  *slog.Logger
+}
+
+// File is a file and its name in the job.
+type File struct{ Path, Name string }
+
+// Report is all that was found.
+type Report struct {
+	*evidence.Report
+	Outputs *Outputs // nil: not checked
+	Rerun   *Rerun   // nil: not asked for, or not possible
+	Lacks   error    // what running units again lacks; it is among the findings
+}
+
+// Share is what one donor gave to the job.
+type Share = evidence.Share
+
+// Outputs is what came of comparing output files with the digests.
+type Outputs struct {
+	Right   uint64 // files that are the accepted output of their input
+	Unnamed uint64 // of them, found by their content alone: what the inputs are called is not known here
+}
+
+// Run checks the evidence in r.
+func Run(ctx context.Context, r io.Reader, o Options) (*Report, error) {
+	out := &Report{}
+	folder, err := openOutputs(o.Outputs, o.Except)
+	if err != nil {
+		return nil, err
+	}
+	if folder != nil {
+		defer folder.close()
+	}
+	store := blobs(o.Blobs)
+	sample := newSample(o.Rerun)
+	names := namer{store: store, inputs: o.Inputs}
+	each := func(u *evidence.Unit) error {
+		sample.offer(u)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if folder == nil {
+			return nil
+		}
+		return folder.unit(u, &names)
+	}
+	if out.Report, err = evidence.Check(bufio.NewReaderSize(r, 1<<16), evidence.Options{Submitter: o.Submitter, Partial: o.Partial, Unit: each}); err != nil {
+		return nil, err
+	}
+	if folder != nil {
+		folder.rest(out.Report)
+		out.Outputs = &folder.found
+	}
+	if o.Rerun > 0 && out.Job != nil && len(sample.units) > 0 {
+		again := &rerunner{o: &o, job: out.Job, blobs: store, names: &names, report: out.Report}
+		out.Rerun, err = again.run(ctx, sample.units)
+		if errors.Is(err, ErrCannotRerun) {
+			out.Rerun, out.Lacks, err = nil, err, nil
+			out.Add([]evidence.Finding{evidence.Found("the units to run again", "%v", out.Lacks)}, 1)
+		}
+	}
+	return out, err
+}
+
+// JobOf reads of which job a file is evidence.
+func JobOf(r io.Reader) (jobs.JobID, error) {
+	job, err := evidence.Opening(r)
+	if err != nil {
+		return jobs.JobID{}, err
+	}
+	return job.ID, nil
+}
+
+// blobs is the folder in which a home keeps blobs: whole files, each named by its digest.
+type blobs string
+
+func (b blobs) path(d jobs.Digest) string {
+	if b == "" {
+		return ""
+	}
+	name := d.String()
+	return string(b) + string(os.PathSeparator) + name[:2] + string(os.PathSeparator) + name
+}
+
+// read gives a blob of at most jobs.MaxPack bytes, checked.
+func (b blobs) read(blob jobs.Blob) ([]byte, error) {
+	if b == "" || blob.Size > jobs.MaxPack {
+		return nil, fs.ErrNotExist
+	}
+	raw, err := os.ReadFile(b.path(blob.Digest))
+	if err != nil {
+		return nil, err
+	}
+	if jobs.BlobOf(raw) != blob {
+		return nil, fmt.Errorf("blob %s: its file has other bytes", blob.Digest)
+	}
+	return raw, nil
+}
+
+// file gives the path of a blob whose bytes were checked.
+func (b blobs) file(blob jobs.Blob) (string, error) {
+	if b == "" {
+		return "", fs.ErrNotExist
+	}
+	return b.path(blob.Digest), isBlob(b.path(blob.Digest), blob)
+}
+
+var errOther = errors.New("its bytes are not those that the job names")
+
+// isBlob reports whether a file has the bytes that blob names.
+func isBlob(path string, blob jobs.Blob) error {
+	got, err := blobOf(path)
+	if err == nil && got != blob {
+		err = errOther
+	}
+	return err
+}
+
+func blobOf(path string) (jobs.Blob, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return jobs.Blob{}, err
+	}
+	defer f.Close()
+	h := jobs.NewBlobHasher()
+	if _, err := io.Copy(h, f); err != nil {
+		return jobs.Blob{}, err
+	}
+	return h.Blob(), nil
+}
+
+// namer finds a unit's inputs: in the file itself, as the person gave them, or among a home's
+// blobs.
+type namer struct {
+	store  blobs
+	inputs func() (List, error)
+	list   List
+	err    error
+}
+
+// ErrNoInputs means that the inputs of a unit are not to be had.
+var ErrNoInputs = errors.New("its inputs are not here: give them as they were given to submit")
+
+// of gives a unit's inputs, proved by the digest in its manifest.
+func (n *namer) of(u *evidence.Unit) ([]jobs.Input, error) {
+	if u.Spec.Source != jobs.FromBlob {
+		return u.Spec.OpenInputs(nil)
+	}
+	if n.inputs != nil && n.list == nil && n.err == nil {
+		n.list, n.err = n.inputs()
+	}
+	if n.err != nil {
+		return nil, n.err
+	}
+	if n.list != nil {
+		return n.given(u)
+	}
+	pack, err := n.store.read(u.Spec.Pack)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoInputs
+	}
+	if err != nil {
+		return nil, err
+	}
+	return u.Spec.OpenInputs(pack)
+}
+
+// given takes a unit's inputs from those that the person gave, if they are the ones.
+func (n *namer) given(u *evidence.Unit) ([]jobs.Input, error) {
+	end := u.First + uint64(u.Spec.Count)
+	if n.list.Count() < end {
+		return nil, fmt.Errorf("%d inputs were given, it has inputs %d to %d", n.list.Count(), u.First+1, end)
+	}
+	ins := make([]jobs.Input, 0, u.Spec.Count)
+	for i := u.First; i < end; i++ {
+		ins = append(ins, n.list.At(i))
+	}
+	pack := jobs.Encode(ins)
+	if jobs.BlobOf(pack) != u.Spec.Pack {
+		return nil, errors.New("the inputs that were given are not those of the job")
+	}
+	return u.Spec.OpenInputs(pack)
+}
