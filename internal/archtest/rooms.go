@@ -58,7 +58,7 @@ func rooms() []room {
 		{
 			path: "cmd/shoal",
 			// wasm, because the same binary, started again, is the child that runs guests.
-			may: []string{"internal/...", "jobs", "wasm", "github.com/dustin/go-humanize", "golang.org/x/term", "golang.org/x/sys"},
+			may: []string{"internal/...", "jobs", "wasm", "github.com/dustin/go-humanize", "github.com/charmbracelet/bubbletea", "golang.org/x/term", "golang.org/x/sys"},
 			why: "cmd is the mouth: what it does not say itself, internal/node does",
 		},
 		{path: "examples/...", why: "an example is a program that anyone can copy out, with the standard library alone"},
