@@ -87,7 +87,7 @@ func checkNaN(nan string) error {
 	return nil
 }
 
-// check prints the document in every case in which there is a program to speak of.
+// check prints the document in every case, also when there is no such program.
 func (p *program) check(ctx context.Context, f *checkFlags, name string, args []string) error {
 	if err := checkNaN(f.nan); err != nil {
 		return err
@@ -107,12 +107,11 @@ func (p *program) check(ctx context.Context, f *checkFlags, name string, args []
 	if verdict == nil {
 		verdict = p.try(ctx, f, path, name, args, input, &doc)
 	}
+	if interrupted(verdict) {
+		return verdict
+	}
 	if verdict != nil {
-		e := api.AsError(verdict)
-		if e.Code != api.CodeRefused && e.Code != api.CodeFailed {
-			return verdict
-		}
-		doc.Reason = e.Message
+		doc.Reason = api.AsError(verdict).Message
 	}
 	if err := p.print(doc, func(w io.Writer) { checkTable(w, name, &doc) }); err != nil {
 		return err
