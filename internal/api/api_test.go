@@ -54,7 +54,7 @@ func (b *bench) note(format string, args ...any) error {
 }
 func (b *bench) Cancel(_ context.Context, ref string) error     { return b.note("cancel %s", ref) }
 func (b *bench) Offer(_ context.Context, ref string) error      { return b.note("offer %s", ref) }
-func (b *bench) Donate(_ context.Context, d Donation) error     { return b.note("donate %+v", d) }
+func (b *bench) Donate(_ context.Context, d Donation) error     { return b.note("donate %s", mustEncode(d)) }
 func (b *bench) Pause(_ context.Context, d time.Duration) error { return b.note("pause %s", d) }
 func (b *bench) Reload(context.Context) error                   { return b.note("reload") }
 func (b *bench) Resume(context.Context) error                   { return b.note("resume") }
@@ -105,7 +105,7 @@ func TestDocumentsCross(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"detail 2048", "cancel abc", "offer abc", "donate {Settings:map[cores:2] AllowWeakSandbox:false}", "pause 1h0m0s", "reload", "resume", "finish"}, b.did)
+	check(t, []string{"detail 2048", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish"}, b.did)
 }
 
 type answer[T any] struct {

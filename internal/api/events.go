@@ -69,11 +69,16 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.feed.Follow(r.Context(), r.Header.Get("Last-Event-ID"), func(e Event) error {
-		if e.Kind == "" {
+	return s.feed.Follow(r.Context(), r.Header.Get("Last-Event-ID"), func(news []Event) error {
+		for _, e := range news {
+			if err := out.Send(e.ID, e.Kind, e.Data); err != nil {
+				return err
+			}
+		}
+		if len(news) == 0 {
 			return out.Beat()
 		}
-		return out.Send(e.ID, e.Kind, e.Data)
+		return nil
 	})
 }
 

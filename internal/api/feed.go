@@ -71,10 +71,10 @@ func (f *Feed) Poke() {
 	}
 }
 
-// Follow calls each with the whole status and then with every change, until each fails or ctx
-// ends. Where after is the ID of an event that is still known, it goes on behind that one. An
-// event without a kind says that nothing has changed for a while.
-func (f *Feed) Follow(ctx context.Context, after string, each func(Event) error) error {
+// Follow calls tell with the whole status and then with the changes as they come, until tell
+// fails or ctx ends. Where after is the ID of an event that is still known, it goes on behind
+// that one. No events at all say that nothing has changed for a while.
+func (f *Feed) Follow(ctx context.Context, after string, tell func([]Event) error) error {
 	f.join(ctx)
 	defer f.leave()
 	at, known := f.position(after)
@@ -84,20 +84,18 @@ func (f *Feed) Follow(ctx context.Context, after string, each func(Event) error)
 		f.mu.Lock()
 		news, changed := f.since(at, known), f.changed
 		f.mu.Unlock()
-		for _, e := range news {
-			if err := each(e); err != nil {
+		if len(news) > 0 {
+			if err := tell(news); err != nil {
 				return err
 			}
-			at, known = f.position(e.ID)
-		}
-		if len(news) > 0 {
+			at, known = f.position(news[len(news)-1].ID)
 			beat.Reset(beatTime)
 			continue
 		}
 		select {
 		case <-changed:
 		case <-beat.C:
-			if err := each(Event{}); err != nil {
+			if err := tell(nil); err != nil {
 				return err
 			}
 		case <-ctx.Done():

@@ -62,21 +62,21 @@ func follow(f *Feed, after string) *follower {
 	x.stop = func() { cancel(); <-ended }
 	go func() {
 		defer close(ended)
-		_ = f.Follow(ctx, after, func(e Event) error { // ends with ctx
+		_ = f.Follow(ctx, after, func(news []Event) error { // ends with ctx
 			x.mu.Lock()
 			defer x.mu.Unlock()
-			word := e.Kind
-			if e.Kind == JobEvent {
-				var j Job
-				_ = json.Unmarshal(e.Data, &j)
-				word += " " + j.Job
+			for _, e := range news {
+				word := e.Kind
+				if e.Kind == JobEvent {
+					var j Job
+					_ = json.Unmarshal(e.Data, &j) // it would have another name
+					word += " " + j.Job
+				}
+				x.heard, x.id = append(x.heard, word), e.ID
 			}
-			if e.Kind == "" {
-				word = "beat"
-			} else {
-				x.id = e.ID
+			if len(news) == 0 {
+				x.heard = append(x.heard, "beat")
 			}
-			x.heard = append(x.heard, word)
 			return nil
 		})
 	}()
