@@ -56,6 +56,10 @@ type Node interface {
 	Donate(ctx context.Context, d Donation) error
 	// Reload takes up the settings of the home's file that count without a restart.
 	Reload(ctx context.Context) error
+	// Settings are the node's settings as they count now.
+	Settings(ctx context.Context) ([]Setting, error)
+	// Set writes settings that are wishes into the home's file, and takes them up at once.
+	Set(ctx context.Context, values map[string]string) error
 	// Pause stops donating for a time; 0 is until Resume.
 	Pause(ctx context.Context, d time.Duration) error
 	// Resume ends a pause.

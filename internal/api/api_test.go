@@ -58,6 +58,10 @@ func (b *bench) Donate(_ context.Context, d Donation) error     { return b.note(
 func (b *bench) Pause(_ context.Context, d time.Duration) error { return b.note("pause %s", d) }
 func (b *bench) Reload(context.Context) error                   { return b.note("reload") }
 func (b *bench) Resume(context.Context) error                   { return b.note("resume") }
+func (b *bench) Settings(context.Context) ([]Setting, error) {
+	return []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, nil
+}
+func (b *bench) Set(_ context.Context, values map[string]string) error { return b.note("set %v", values) }
 func (b *bench) Finish(context.Context) error                   { return b.note("finish") }
 
 // serve puts b on the socket of a new home and returns a client of it. stop ends the node.
@@ -96,16 +100,17 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, samplePeers(), first(c.Peers(ctx)))
 	check(t, []Job{*sampleJob()}, first(c.Jobs(ctx)))
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
+	check(t, []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, first(c.Settings(ctx)))
 	check(t, sampleDetail(), first(c.Detail(ctx, "abc", 100_000)))
 	for _, err := range []error{
 		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Settings: map[string]string{"cores": "2"}}),
-		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx),
+		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx), c.Set(ctx, map[string]string{"cores": "2"}),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"detail 2048", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish"}, b.did)
+	check(t, []string{"detail 2048", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]"}, b.did)
 }
 
 type answer[T any] struct {

@@ -90,6 +90,16 @@ func (c *Client) Offer(ctx context.Context, ref string) error {
 // Donate is Node's.
 func (c *Client) Donate(ctx context.Context, d Donation) error { return c.post(ctx, "donate", d) }
 
+// Settings is Node's.
+func (c *Client) Settings(ctx context.Context) ([]Setting, error) {
+	return get[[]Setting](ctx, c, "settings")
+}
+
+// Set is Node's.
+func (c *Client) Set(ctx context.Context, values map[string]string) error {
+	return c.post(ctx, "settings", values)
+}
+
 // Pause is Node's.
 func (c *Client) Pause(ctx context.Context, d time.Duration) error {
 	return c.post(ctx, "donate/pause", pauseRequest{For: d})

@@ -39,7 +39,19 @@ type PaceSample struct {
 // Share is what a donor has done of a job.
 type Share struct {
 	Peer  string `json:"peer"`
-	Votes int64  `json:"votes"` // its results in accepted units
+	Units int64  `json:"units"` // accepted ones in which its word counted
+	Fuel  uint64 `json:"fuel"`  // instructions of its answers there
+}
+
+// Setting is one of the node's settings.
+type Setting struct {
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Default string `json:"default"`
+	About   string `json:"about"`
+	Wants   string `json:"wants"`  // what it takes, with an example
+	Origin  string `json:"origin"` // where the value comes from
+	Wish    bool   `json:"wish"`   // it says what is lent, and counts at once when it is changed
 }
 
 // MarshalJSON writes empty lists as [], which scripts can walk.

@@ -76,6 +76,9 @@ func (s *Server) routes() []route {
 		{method: post, path: "/donate/resume", does: "end a pause", serve: act(s.node.Resume)},
 		{method: post, path: "/donate/finish", does: "end what is running, take nothing new, then stop donating", serve: act(s.node.Finish)},
 
+		{method: get, path: "/settings", does: "the settings as they count now", serve: ask(s.node.Settings), gives: []Setting{}},
+		{method: post, path: "/settings", does: "write settings that say what is lent, by name, into the home's file, and take them up", serve: s.set, takes: map[string]string{}},
+
 		{method: get, path: "/health", does: "whether the node answers", serve: ask(s.health), gives: Health{}, local: true},
 		{method: post, path: "/page", does: "open the page for a browser, and give a link that lets one in", serve: s.page, takes: pageRequest{}, gives: Page{}, local: true},
 	}
@@ -152,6 +155,14 @@ func (s *Server) pause(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.node.Pause(r.Context(), p.For)
+}
+
+func (s *Server) set(w http.ResponseWriter, r *http.Request) error {
+	values := map[string]string{}
+	if err := receive(w, r, &values); err != nil {
+		return err
+	}
+	return s.node.Set(r.Context(), values)
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) error {

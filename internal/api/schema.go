@@ -187,6 +187,9 @@ type Job struct {
 	Created       time.Time `json:"created"`
 	RatePerSecond float64   `json:"rate_per_second"` // inputs; 0 before there is evidence
 	ETASeconds    *int64    `json:"eta_seconds"`     // null before there is evidence
+	// The range in which the end may come: nine times in ten. Null before there is evidence.
+	ETALowSeconds  *int64 `json:"eta_low_seconds"`
+	ETAHighSeconds *int64 `json:"eta_high_seconds"`
 }
 
 // Units counts a job's units by state.

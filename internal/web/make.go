@@ -1,0 +1,65 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+// overviewData is what a person sees first.
+type overviewData struct {
+	Status *api.Status
+	Peers  []api.Peer
+	Ring   ring
+}
+
+func (s *Site) overview(r *http.Request) (*page, error) {
+	status, err := s.node.Status(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	peers, err := s.node.Peers(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return &page{
+		Title: "Overview", Node: status.Node, Live: "/live", Parts: []string{"jobs", "giving", "grid"},
+		Data: overviewData{Status: status, Peers: peers[:min(len(peers), maxPeers)], Ring: newRing(status.Node.Peer, peers)},
+	}, nil
+}
+
+func (s *Site) donating(r *http.Request) (*page, error) {
+	status, err := s.node.Status(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return &page{Title: "Donate", Node: status.Node, Live: "/donate/live", Parts: []string{"donation", "given"}, Data: status}, nil
+}
+
+func (s *Site) submitting(r *http.Request) (*page, error) {
+	status, err := s.node.Status(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return &page{Title: "Submit a job", Node: status.Node, Data: status}, nil
+}
+
+// jobData is one job in full.
+type jobData struct {
+	*api.Detail
+	Map   unitMap
+	Curve curve
+}
+
+func (s *Site) job(r *http.Request) (*page, error) {
+	d, err := s.node.Detail(r.Context(), r.PathValue("job"), api.DefaultCells)
+	if err != nil {
+		return nil, err
+	}
+	return &page{
+		Title: clean(cmp.Or(d.Job.Name, short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",
+		Parts: []string{"progress", "pace", "units", "unit-table", "shares", "failures", "answers"},
+		Data:  jobData{Detail: d, Map: newUnitMap(d), Curve: newCurve(d)},
+	}, nil
+}

@@ -1,0 +1,241 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/shoalgrid/shoal/internal/api"
+)
+
+// words is what the templates say numbers, names and times with.
+func words() template.FuncMap {
+	return template.FuncMap{
+		"short": short, "peer": shortPeer, "clean": clean, "count": count, "comma": comma, "size": size, "seconds": seconds,
+		"ago": ago, "left": left, "rate": rate, "percent": percent, "join": strings.Join, "clock": clock,
+		"state": stateWords, "donating": donatingWords, "where": where, "per": per, "first": first, "failure": failure, "class": class, "more": func(all int64, shown int) bool { return all > int64(shown) },
+		"mib": func(n uint64) uint64 { return n >> 20 }, "gib": func(n uint64) uint64 { return n >> 30 },
+		"arg": func(p *page, data any) map[string]any { return map[string]any{"Page": p, "Data": data} },
+	}
+}
+
+// notices are what is said after a wish was granted.
+func notices() map[string]string {
+	return map[string]string{
+		"started":   "This machine donates.",
+		"limits":    "The limits are set.",
+		"paused":    "Paused.",
+		"resumed":   "Donating again.",
+		"finishing": "Nothing new is taken; donating ends with what is running.",
+		"cancelled": "Cancelled. Answers so far are kept.",
+		"attached":  "The same job was submitted before: this is it.",
+	}
+}
+
+// sentence joins what failed and what to try.
+func sentence(message, hint string) string {
+	out := upper(clean(message)) + "."
+	if hint != "" {
+		out += " " + upper(clean(hint)) + "."
+	}
+	return out
+}
+
+func upper(s string) string {
+	r, size := []rune(s), 0
+	if len(r) > 0 {
+		size = len(string(r[0]))
+		return string(unicode.ToUpper(r[0])) + s[size:]
+	}
+	return s
+}
+
+// short is a job id as people see it.
+func short(id string) string { return id[:min(len(id), 8)] }
+
+// shortPeer is a peer ID as people see it.
+func shortPeer(id string) string {
+	if len(id) < 12 {
+		return id
+	}
+	return id[:4] + "…" + id[len(id)-4:]
+}
+
+// clean takes out of a stranger's words what would move or hide other words. Line ends stay.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs):
+			return '·'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "·"))
+}
+
+// first is the beginning of a long text.
+func first(n int, text string) string {
+	if r := []rune(text); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return text
+}
+
+// comma writes a number in groups of three.
+func comma(n int64) string {
+	text := fmt.Sprint(n)
+	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
+
+func count(n any, thing string) string {
+	var v int64
+	switch x := n.(type) {
+	case int:
+		v = int64(x)
+	case int64:
+		v = x
+	}
+	if v == 1 {
+		return "1 " + thing
+	}
+	return comma(v) + " " + thing + "s"
+}
+
+func size(bytes uint64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	v, i := float64(bytes), 0
+	for ; v >= 1024 && i < len(units)-1; i++ {
+		v /= 1024
+	}
+	if v < 10 && i > 0 && v != float64(int(v)) {
+		return fmt.Sprintf("%.1f %s", v, units[i])
+	}
+	return fmt.Sprintf("%.0f %s", v, units[i])
+}
+
+// seconds is a time in its largest units.
+func seconds(n any) string {
+	var v float64
+	switch x := n.(type) {
+	case int64:
+		v = float64(x)
+	case *int64:
+		v = float64(*x)
+	case float64:
+		v = x
+	}
+	d := time.Duration(v * float64(time.Second))
+	switch {
+	case d < 90*time.Second:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 90*time.Minute:
+		return fmt.Sprintf("%d min", int(d.Minutes()+0.5))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f h", d.Hours())
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24+0.5))
+}
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return seconds(max(0, time.Since(t)).Seconds()) + " ago"
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04") }
+
+// left says when a job may end, as a range, where there is evidence.
+func left(j *api.Job) string {
+	if j.ETALowSeconds == nil || j.ETAHighSeconds == nil {
+		return ""
+	}
+	low, high := seconds(j.ETALowSeconds), seconds(j.ETAHighSeconds)
+	if low == high {
+		return "about " + low + " left"
+	}
+	lowNumber, lowUnit, _ := strings.Cut(low, " ")
+	if _, unit, _ := strings.Cut(high, " "); unit == lowUnit {
+		low = lowNumber
+	}
+	return low + "–" + high + " left"
+}
+
+func rate(perSecond float64) string {
+	switch {
+	case perSecond >= 10:
+		return fmt.Sprintf("%.0f inputs/s", perSecond)
+	case perSecond >= 1:
+		return fmt.Sprintf("%.1f inputs/s", perSecond)
+	case perSecond*60 >= 1:
+		return fmt.Sprintf("%.1f inputs/min", perSecond*60)
+	}
+	return fmt.Sprintf("%.1f inputs/h", perSecond*3600)
+}
+
+// percent of a whole, rounded down: 100 is all of it.
+func percent(part, whole int64) int64 {
+	if whole == 0 {
+		return 0
+	}
+	return part * 100 / whole
+}
+
+// per is one number by another, or "-".
+func per(a, b int64) string {
+	if b == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", float64(a)/float64(b))
+}
+
+func stateWords(j *api.Job) string {
+	switch {
+	case j.State == api.JobOpen && j.Units.Running+j.Units.Sealed > 0:
+		return "running"
+	case j.State == api.JobOpen:
+		return "waiting"
+	}
+	return j.State
+}
+
+func donatingWords(d api.DonateStatus) string {
+	switch d.State {
+	case api.DonatingOn:
+		return "Donating"
+	case api.DonatingPaused:
+		return "Paused"
+	case api.DonatingFinishing:
+		return "Finishing"
+	}
+	return "Not donating"
+}
+
+// where is an address as host and port.
+func where(addr string) string {
+	parts := strings.Split(addr, "/")
+	if len(parts) < 5 {
+		return addr
+	}
+	if strings.Contains(parts[2], ":") {
+		return "[" + parts[2] + "]:" + parts[4]
+	}
+	return parts[2] + ":" + parts[4]
+}
+
+// failure is why an input has no answer.
+func failure(r api.Result) string {
+	if r.Reason != "" {
+		return clean(r.Reason)
+	}
+	return r.Outcome
+}
+
+// class is a state as a class name.
+func class(state string) string { return "is-" + strings.ReplaceAll(state, " ", "-") }
