@@ -203,14 +203,13 @@ func (p *program) start(ctx context.Context, o nodeOptions) (*session, context.C
 	}
 	// The node outlives ctx: after Ctrl-C it is ended in order, by stop.
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	parts := make(chan error, 2)
+	parts := make(chan error, 3)
+	server, page := newServer(n, o)
 	go func() { parts <- live(life, end, n.Run) }()
-	go func() {
-		server := api.NewServer(n, o.Logger)
-		parts <- live(life, end, func(ctx context.Context) error { return server.Serve(ctx, l) })
-	}()
+	go func() { parts <- live(life, end, func(ctx context.Context) error { return server.Serve(ctx, l) }) }()
+	go func() { parts <- live(life, end, page.Run) }()
 	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(<-parts, <-parts, n.Close()) }()
+	go func() { ended <- errors.Join(<-parts, <-parts, <-parts, n.Close()) }()
 
 	calls, endCalls := context.WithCancelCause(ctx)
 	context.AfterFunc(life, func() { endCalls(context.Cause(life)) })

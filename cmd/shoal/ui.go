@@ -387,3 +387,14 @@ func (u *ui) resumed() { u.say("donating again; pause: shoal pause 1h") }
 func (u *ui) finishing() {
 	u.say("taking nothing new; donating ends with what is running: shoal status")
 }
+
+// browsing says where the page is.
+func (u *ui) browsing() {
+	u.say("opened in the browser; if nothing shows: shoal ui --print")
+}
+
+// noBrowser gives the link to a person whose system has no browser to open it with.
+func (u *ui) noBrowser(link string) {
+	u.say("no browser could be started; open this within two minutes, it works once:")
+	u.say("%s", link)
+}

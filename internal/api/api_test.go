@@ -52,17 +52,21 @@ func (b *bench) note(format string, args ...any) error {
 	b.did = append(b.did, fmt.Sprintf(format, args...))
 	return nil
 }
-func (b *bench) Cancel(_ context.Context, ref string) error     { return b.note("cancel %s", ref) }
-func (b *bench) Offer(_ context.Context, ref string) error      { return b.note("offer %s", ref) }
-func (b *bench) Donate(_ context.Context, d Donation) error     { return b.note("donate %s", mustEncode(d)) }
+func (b *bench) Cancel(_ context.Context, ref string) error { return b.note("cancel %s", ref) }
+func (b *bench) Offer(_ context.Context, ref string) error  { return b.note("offer %s", ref) }
+func (b *bench) Donate(_ context.Context, d Donation) error {
+	return b.note("donate %s", mustEncode(d))
+}
 func (b *bench) Pause(_ context.Context, d time.Duration) error { return b.note("pause %s", d) }
 func (b *bench) Reload(context.Context) error                   { return b.note("reload") }
 func (b *bench) Resume(context.Context) error                   { return b.note("resume") }
 func (b *bench) Settings(context.Context) ([]Setting, error) {
 	return []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, nil
 }
-func (b *bench) Set(_ context.Context, values map[string]string) error { return b.note("set %v", values) }
-func (b *bench) Finish(context.Context) error                   { return b.note("finish") }
+func (b *bench) Set(_ context.Context, values map[string]string) error {
+	return b.note("set %v", values)
+}
+func (b *bench) Finish(context.Context) error { return b.note("finish") }
 
 // serve puts b on the socket of a new home and returns a client of it. stop ends the node.
 func serve(t testing.TB, b Node) (c *Client, stop func()) {

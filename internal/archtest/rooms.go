@@ -67,7 +67,7 @@ func rooms() []room {
 
 // doing is what a doer may import: the nouns, the brain, and the way to speak to keepers.
 func doing() []string {
-	return []string{"jobs", "jobs/disk", "scheduler", "scheduler/trust", "scheduler/protocol", "scheduler/keeper/client", "internal/strand"}
+	return []string{"jobs", "jobs/disk", "jobs/pace", "scheduler", "scheduler/trust", "scheduler/protocol", "scheduler/keeper/client", "internal/strand"}
 }
 
 func (r room) covers(path string) bool { return covers(r.path, path) }

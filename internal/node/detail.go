@@ -1,9 +1,13 @@
 package node
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/scheduler"
 )
@@ -15,13 +19,20 @@ func (n *Node) Detail(ctx context.Context, ref string, cells int) (*api.Detail, 
 		return nil, err
 	}
 	c := n.follow(job)
-	d := &api.Detail{Schema: api.DetailSchema, Job: *n.reading(c)}
+	d := &api.Detail{Schema: api.DetailSchema, Job: *n.reading(c), Shares: sharesOf(c)}
 	all, perCell := c.Cells(cells)
 	d.Map.PerCell = int64(perCell)
 	for i := range all {
 		d.Map.Cells = append(d.Map.Cells, unitsOf(&all[i]))
 	}
-	return d, nil
+	samples := c.Pace()
+	for _, s := range samples {
+		d.Pace = append(d.Pace, api.PaceSample{Seconds: s.At.Sub(samples[0].At).Seconds(), Done: int64(s.Done)})
+	}
+	err = c.Failures(ctx, api.MaxFailures, func(a collect.Answer) {
+		d.Failures = append(d.Failures, resultOf(job, a, false))
+	})
+	return d, err
 }
 
 // unitsOf is a cell in the words of the API.
@@ -32,4 +43,24 @@ func unitsOf(c *collect.Cell) api.Units {
 	}
 	u.Total = u.Open + u.Running + u.Sealed + u.Agreed + u.Failed + u.Stuck + u.Disputed
 	return u
+}
+
+// sharesOf are the donors who gave most, and what.
+func sharesOf(c *collecting) []api.Share {
+	type share struct {
+		donor jobs.NodeID
+		api.Share
+	}
+	var all []share
+	for donor, s := range c.Credit() {
+		all = append(all, share{donor, api.Share{Peer: donor.String(), Units: int64(s.Units), Fuel: s.Fuel}})
+	}
+	slices.SortFunc(all, func(a, b share) int {
+		return cmp.Or(cmp.Compare(b.Units, a.Units), bytes.Compare(a.donor[:], b.donor[:]))
+	})
+	var out []api.Share
+	for _, s := range all[:min(len(all), api.MaxShares)] {
+		out = append(out, s.Share)
+	}
+	return out
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/jobs/submit"
-	"github.com/shoalgrid/shoal/scheduler"
 )
 
 // collectorIdle is how long a foreign job goes on being collected when nobody looks.
@@ -276,6 +275,7 @@ func pause(ctx context.Context, d time.Duration) {
 func same(a, b *api.Job) bool {
 	x, y := *a, *b
 	x.ETASeconds, y.ETASeconds = nil, nil
+	x.ETALowSeconds, y.ETALowSeconds, x.ETAHighSeconds, y.ETAHighSeconds = nil, nil, nil, nil
 	x.RatePerSecond, y.RatePerSecond = 0, 0
 	return x == y
 }
@@ -289,16 +289,12 @@ func (n *Node) reading(c *collecting) *api.Job {
 	r := &api.Job{
 		Schema: api.JobSchema, Job: job.ID.String(), Name: h.Name, Program: h.Program.Digest.String(), Submitter: h.Submitter.String(),
 		Own: ownErr == nil, Level: h.Policy.Level.String(), Votes: int(h.Policy.Votes),
-		Units: api.Units{
-			Total: int64(h.Units), Open: int64(p.Units[scheduler.Open]), Running: int64(p.Units[scheduler.Running]), Sealed: int64(p.Units[scheduler.Sealed]),
-			Agreed: int64(p.Units[scheduler.Agreed]), Failed: int64(p.Units[scheduler.Failed]), Stuck: int64(p.Units[scheduler.Stuck]), Disputed: int64(p.Units[scheduler.Disputed]),
-		},
+		Units:  unitsOf(&p.Units),
 		Inputs: api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},
-		Donors: p.Donors, Executions: int64(p.Executions), Fuel: p.Fuel, Created: time.Unix(h.Created, 0), RatePerSecond: p.Rate,
+		Donors: p.Donors, Executions: int64(p.Executions), Fuel: p.Fuel, Created: time.Unix(h.Created, 0), RatePerSecond: p.Forecast.Rate,
 	}
-	if p.ETA > 0 {
-		s := int64((p.ETA + time.Second - 1) / time.Second)
-		r.ETASeconds = &s
+	if p.Forecast.Known {
+		r.ETASeconds, r.ETALowSeconds, r.ETAHighSeconds = wholeSeconds(p.Forecast.Likely), wholeSeconds(p.Forecast.Low), wholeSeconds(p.Forecast.High)
 	}
 	closed := p.Closed
 	if ownErr == nil {
@@ -317,6 +313,12 @@ func (n *Node) reading(c *collecting) *api.Job {
 		r.Waits = n.waits(job, &p, r)
 	}
 	return r
+}
+
+// wholeSeconds is a time in seconds, none of it lost.
+func wholeSeconds(d time.Duration) *int64 {
+	s := int64((d + time.Second - 1) / time.Second)
+	return &s
 }
 
 func stateOf(r *api.Job, closed jobs.Act, expired bool) (string, bool) {

@@ -38,8 +38,7 @@ func (s *Site) deliver(w http.ResponseWriter, r *http.Request, ending string, ea
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": short(j.Job) + ending}))
+	asFile(w, short(j.Job)+ending)
 	err = s.node.Results(r.Context(), j.Job, api.ResultsOptions{}, func(res api.Result, output io.Reader) error {
 		if res.Outcome != api.OutcomeOK {
 			return nil
@@ -69,4 +68,20 @@ func fileName(r api.Result) string {
 		return name
 	}
 	return strings.Join(safe, "/")
+}
+
+// evidence sends the file that proves the answers, for shoal verify.
+func (s *Site) evidence(w http.ResponseWriter, r *http.Request) error {
+	j, err := s.node.Job(r.Context(), r.PathValue("job"))
+	if err != nil {
+		return err
+	}
+	asFile(w, short(j.Job)+".evidence")
+	return s.node.Evidence(r.Context(), j.Job, w)
+}
+
+// asFile has the browser save what comes.
+func asFile(w http.ResponseWriter, name string) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 }

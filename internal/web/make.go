@@ -29,14 +29,6 @@ func (s *Site) overview(r *http.Request) (*page, error) {
 	}, nil
 }
 
-func (s *Site) donating(r *http.Request) (*page, error) {
-	status, err := s.node.Status(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	return &page{Title: "Donate", Node: status.Node, Live: "/donate/live", Parts: []string{"donation", "given"}, Data: status}, nil
-}
-
 func (s *Site) submitting(r *http.Request) (*page, error) {
 	status, err := s.node.Status(r.Context())
 	if err != nil {

@@ -31,6 +31,14 @@ type upload struct {
 	sub    api.Submission
 }
 
+// sweep removes uploads that nobody will finish.
+func sweep(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, uploadName+"*")) // the pattern is sound
+	for _, path := range left {
+		os.RemoveAll(path)
+	}
+}
+
 func (s *Site) submit(w http.ResponseWriter, r *http.Request) error {
 	parts, err := multipartOf(w, r)
 	if err != nil {

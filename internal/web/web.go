@@ -37,8 +37,9 @@ type Site struct {
 	pages *template.Template
 }
 
-// New makes a site.
+// New makes a site. What a process that was killed had been sent is removed.
 func New(cfg Config) *Site {
+	sweep(cfg.Temp)
 	pages := template.New("").Funcs(words())
 	return &Site{cfg: cfg, node: cfg.Node, pages: template.Must(pages.ParseFS(files, "pages/*.html"))}
 }
@@ -56,9 +57,10 @@ func (s *Site) Handler() http.Handler {
 		"GET /jobs/{job}/live":        s.watch,
 		"GET /jobs/{job}/answers":     s.answers,
 		"GET /jobs/{job}/answers.zip": s.archive,
+		"GET /jobs/{job}/evidence":    s.evidence,
 		"POST /jobs/{job}/cancel":     s.cancel,
 		"POST /donate/start":          s.start,
-		"POST /donate/limits":         s.start,
+		"POST /donate/limits":         s.limits,
 		"POST /donate/pause":          s.pause,
 		"POST /donate/resume":         s.resume,
 		"POST /donate/finish":         s.finish,

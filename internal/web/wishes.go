@@ -49,32 +49,11 @@ func (s *Site) cancel(w http.ResponseWriter, r *http.Request) error {
 	return said(w, r, "/jobs/"+url.PathEscape(ref), "cancelled")
 }
 
-// start turns donating on, or changes its limits.
 func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
-	v, err := form(w, r)
-	if err != nil {
-		return err
-	}
-	cores, err := number(v, "cores")
-	if err != nil {
-		return err
-	}
-	memory, err := number(v, "memory")
-	if err != nil {
-		return err
-	}
-	disk, err := number(v, "disk")
-	if err != nil {
-		return err
-	}
-	d := api.Donation{Cores: int(cores), Memory: memory << 20, Disk: disk << 30, When: v.Get("when")}
-	if err := s.node.Donate(r.Context(), d); err != nil {
+	if err := s.node.Donate(r.Context(), api.Donation{}); err != nil {
 		return err
 	}
 	s.cfg.Feed.Poke()
-	if r.URL.Path == "/donate/limits" {
-		return said(w, r, "/donate", "limits")
-	}
 	return said(w, r, "/donate", "started")
 }
 

@@ -57,14 +57,11 @@ func (c *Collector) restore() error {
 			return nil
 		}
 		shard, n := binary.BigEndian.Uint32(key[33:]), binary.BigEndian.Uint16(key[37:])
-		units := c.accepted[shard]
-		if units == nil {
-			units = make([]bool, c.job.Head.ShardUnits(shard))
-			c.accepted[shard] = units
+		if c.accepted[shard] == nil {
+			c.accepted[shard] = make([]scheduler.State, c.job.Head.ShardUnits(shard))
 		}
-		if int(n) < len(units) && !units[n] {
-			units[n] = true
-			c.count(&u, c.inputsOf(&u))
+		if int(n) < len(c.accepted[shard]) {
+			c.accept(shard, n, &u)
 		}
 		return nil
 	})
@@ -75,6 +72,21 @@ func (c *Collector) inputsOf(u *unit) (n uint64) {
 		n += uint64(len(u.Parts[i].Inputs))
 	}
 	return n
+}
+
+// accept counts an accepted unit once. The caller holds mu, or is alone.
+func (c *Collector) accept(shard uint32, n uint16, u *unit) {
+	at := &c.accepted[shard][n]
+	if *at != scheduler.Open {
+		return
+	}
+	if *at = u.State; !u.State.Decided() {
+		*at = scheduler.Agreed
+	}
+	if u.Failed > 0 || len(u.Stuck) > 0 {
+		c.reading.noteBad(shard, n)
+	}
+	c.count(u, c.inputsOf(u))
 }
 
 // count adds an accepted unit to the tally. The caller holds mu, or is alone.
@@ -142,16 +154,10 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 	c.mu.Lock()
 	defer c.changed.Raise()
 	defer c.mu.Unlock()
-	if c.firstDone.IsZero() {
-		c.firstDone, c.doneThen = c.rt.Now(), c.tally.Done
-	}
-	c.lastDone = c.rt.Now()
 	for i, u := range units {
-		if !c.accepted[ref.Shard][numbers[i]] {
-			c.accepted[ref.Shard][numbers[i]] = true
-			c.count(u, c.inputsOf(u))
-		}
+		c.accept(ref.Shard, numbers[i], u)
 	}
+	c.recount(ref.Shard)
 	return left, err
 }
 

@@ -1,9 +1,16 @@
 package collect
 
-import "github.com/shoalgrid/shoal/scheduler"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
 
-// Cell counts a run of units by state.
-type Cell [scheduler.Disputed + 1]uint64
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
 
 // Cells is the job's units in order, perCell in each of at most max cells. An accepted unit is as
 // it was accepted, another as its keepers say.
@@ -17,27 +24,70 @@ func (c *Collector) Cells(max int) (cells []Cell, perCell uint64) {
 	for shard := range c.job.Head.Shards() {
 		sum, accepted := c.summaries[shard], c.accepted[shard]
 		for n := range c.job.Head.ShardUnits(shard) {
-			cells[at/perCell][c.stateOf(sum, accepted, int(n))]++
+			state := scheduler.Open
+			if accepted != nil {
+				state = accepted[n]
+			}
+			if state == scheduler.Open && sum != nil {
+				if state = stateOf(sum, n); state.Decided() {
+					state = scheduler.Sealed
+				}
+			}
+			cells[at/perCell][state]++
 			at++
 		}
 	}
 	return cells, perCell
 }
 
-// stateOf is where a unit stands. The caller holds mu.
-func (c *Collector) stateOf(sum *scheduler.Summary, accepted []bool, n int) scheduler.State {
-	state := scheduler.Open
-	if sum != nil {
-		state = sum.Unit(n).State
+// badUnit is an accepted unit some of whose inputs failed, or were given up.
+type badUnit struct {
+	shard uint32
+	unit  uint16
+}
+
+func (b badUnit) compare(x badUnit) int {
+	return cmp.Or(cmp.Compare(b.shard, x.shard), cmp.Compare(b.unit, x.unit))
+}
+
+// noteBad remembers the first of them.
+func (r *reading) noteBad(shard uint32, unit uint16) {
+	b := badUnit{shard, unit}
+	at, _ := slices.BinarySearchFunc(r.bad, b, badUnit.compare)
+	r.bad = slices.Insert(r.bad, at, b)
+	r.bad = r.bad[:min(len(r.bad), maxBad)]
+}
+
+// Failures calls f with the first inputs that failed or were given up, in input order, at most
+// max of them.
+func (c *Collector) Failures(ctx context.Context, max int, f func(Answer)) error {
+	c.mu.Lock()
+	bad := slices.Clone(c.reading.bad)
+	c.mu.Unlock()
+	enough := errors.New("enough")
+	told := 0
+	for _, b := range bad {
+		ref := protocol.ShardRef{Job: c.job.ID, Shard: b.shard}
+		m, err := c.manifest(ctx, ref)
+		if err != nil {
+			return err
+		}
+		err = c.eachOf(ctx, ref, m, int(b.unit), func(a Answer, _ io.Reader) error {
+			if a.Open || a.Tuple.Outcome == jobs.OK {
+				return nil
+			}
+			if told++; told > max {
+				return enough
+			}
+			f(a)
+			return nil
+		})
+		if errors.Is(err, enough) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if state > scheduler.Disputed { // a keeper says what there is not
-		state = scheduler.Open
-	}
-	switch {
-	case accepted != nil && accepted[n] && !state.Decided():
-		return scheduler.Agreed
-	case state.Decided() && (accepted == nil || !accepted[n]):
-		return scheduler.Sealed // decided there, not accepted here
-	}
-	return state
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,16 +65,14 @@ type Collector struct {
 
 	mu        sync.Mutex
 	manifests map[uint32]*listed
-	accepted  map[uint32][]bool // by shard and unit
+	accepted  map[uint32][]scheduler.State // by shard and unit; Open: not accepted
 	summaries map[uint32]*scheduler.Summary
 	seen      map[seenKey]uint64 // versions of keepers' summaries that prompted a look
 	tally     Tally
 	changed   strand.Signal
 	donors    map[jobs.NodeID]evidence.Share
-	firstDone time.Time // when the first unit was accepted in this run
-	doneThen  uint64
-	lastDone  time.Time // when the last unit was
 	lastErr   error
+	reading   reading
 }
 
 type seenKey struct {
@@ -97,8 +96,9 @@ type Tally struct {
 // New makes the collector of a job and takes up what was accepted before.
 func New(cfg Config, job *jobs.Job) (*Collector, error) {
 	c := &Collector{
-		cfg: cfg, rt: strand.Or(cfg.Runtime), job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]bool{},
+		cfg: cfg, rt: strand.Or(cfg.Runtime), job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]scheduler.State{},
 		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, donors: map[jobs.NodeID]evidence.Share{},
+		reading: newReading(),
 	}
 	return c, c.restore()
 }
@@ -117,9 +117,9 @@ func (c *Collector) Run(ctx context.Context) error {
 			_ = turns.Put(ctx, c.rt, s) // there is room for all
 		}
 	}
-	wait := watchAtMost
+	wait := func(uint32) time.Duration { return watchAtMost }
 	if left > shardsAtOnce {
-		wait = lookAgain
+		wait = c.patience
 	}
 	done := strand.NewQueue[uint32](shardsAtOnce)
 	var workers strand.Group
@@ -134,7 +134,7 @@ func (c *Collector) Run(ctx context.Context) error {
 					return
 				}
 				next := turns
-				if c.turn(ctx, s, wait) {
+				if c.turn(ctx, s, wait(s)) {
 					next = done
 				}
 				if next.Put(ctx, c.rt, s) != nil {
@@ -149,6 +149,17 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// patience is how long to stay with a shard where there are many: not at all before each was
+// looked at once, so that how far the job is is soon known.
+func (c *Collector) patience(shard uint32) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.summaries[shard] == nil {
+		return 0
+	}
+	return lookAgain
 }
 
 // turn works on one shard for a while and reports whether all of it is accepted.
@@ -234,10 +245,11 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 	c.summaries[ref.Shard] = sum
 	var todo []uint16
 	for n := range m.Units {
-		if sum.Unit(n).State.Decided() && !c.accepted[ref.Shard][n] {
+		if sum.Unit(n).State.Decided() && c.accepted[ref.Shard][n] == scheduler.Open {
 			todo = append(todo, uint16(n))
 		}
 	}
+	c.recount(ref.Shard)
 	c.mu.Unlock()
 	c.changed.Raise()
 	if len(todo) == 0 {
@@ -293,7 +305,7 @@ func (c *Collector) listed(ctx context.Context, ref protocol.ShardRef) (*listed,
 	defer c.mu.Unlock()
 	c.manifests[ref.Shard] = m
 	if c.accepted[ref.Shard] == nil {
-		c.accepted[ref.Shard] = make([]bool, len(m.manifest.Units))
+		c.accepted[ref.Shard] = make([]scheduler.State, len(m.manifest.Units))
 	}
 	return m, nil
 }
@@ -301,16 +313,16 @@ func (c *Collector) listed(ctx context.Context, ref protocol.ShardRef) (*listed,
 func (c *Collector) complete(shard uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.completeLocked(shard)
+}
+
+// completeLocked is complete for who holds mu.
+func (c *Collector) completeLocked(shard uint32) bool {
 	units := c.accepted[shard]
 	if units == nil {
 		return false
 	}
-	for _, ok := range units {
-		if !ok {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(units, scheduler.Open)
 }
 
 // Changed is closed at the next change of what Progress would say.

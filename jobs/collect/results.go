@@ -11,6 +11,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -52,7 +53,7 @@ func (c *Collector) waitFor(ctx context.Context, shard uint32, n int) error {
 	for {
 		mark := c.changed.Mark()
 		c.mu.Lock()
-		ok := c.accepted[shard][n]
+		ok := c.accepted[shard][n] != scheduler.Open
 		c.mu.Unlock()
 		if ok {
 			return nil
