@@ -3,7 +3,9 @@
 // reveals it when its round's seals are in. Whatever it has sealed survives a restart.
 //
 //	feed.go      board → job → shard → claim a batch → fetch          (one goroutine)
-//	task.go      run one unit, input by input; renew what is held     (one goroutine a slot)
+//	slot.go      take one task after the other, keep a guest warm     (one goroutine a slot)
+//	lend.go      what the machine's owner allows: stop, go on, give back
+//	task.go      run one unit, input by input; renew what is held
 //	report.go    journal what is finished                             (one goroutine)
 //	settle.go    seal, wait for the round, reveal, see it done        (one goroutine a shard)
 //	pick.go      which replicas to ask for: pure

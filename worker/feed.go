@@ -53,7 +53,7 @@ func (w *Worker) feed(ctx context.Context) {
 		woken, news := w.wake.Mark(), w.cfg.Board.Changed().Mark()
 		wait := pause
 		switch {
-		case w.room() == 0:
+		case w.room(true) == 0 && w.room(false) == 0:
 			wait = idleAtMost // a finished unit pokes
 		case w.look(ctx):
 			pause, wait = idleAtFirst, 0
@@ -67,15 +67,25 @@ func (w *Worker) feed(ctx context.Context) {
 	}
 }
 
-// room is how many more units should be held.
-func (w *Worker) room() int {
+// room is how many more units should be held: of the node's own jobs, or of strangers'.
+func (w *Worker) room(own bool) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	want := 2 * w.limit
-	if w.perUnit > 0 {
-		want = w.limit + int(buffered/w.perUnit)*w.limit
+	slots := w.slots
+	if !own {
+		slots = w.limit
 	}
-	return max(min(want, jobs.MaxGrantHolds)-len(w.tasks), 0)
+	want := 2 * slots
+	if w.perUnit > 0 {
+		want = slots + int(buffered/w.perUnit)*slots
+	}
+	held := 0
+	for _, t := range w.tasks {
+		if t.info.own == own {
+			held++
+		}
+	}
+	return max(min(want, jobs.MaxGrantHolds)-held, 0)
 }
 
 // look goes over the board once and reports whether anything was claimed.
@@ -95,14 +105,21 @@ func (w *Worker) look(ctx context.Context) bool {
 	w.tidy(list)
 	why := "no job on the grid has work for this machine"
 	for _, j := range list {
-		if ctx.Err() != nil || w.room() == 0 {
+		if ctx.Err() != nil {
 			return false
+		}
+		if w.room(own(j)) == 0 {
+			continue
 		}
 		if own(j) && !w.cfg.RunOwn(j) && j.Head.Policy.Level != jobs.Strong || !own(j) && w.Mode() != Donating {
 			continue
 		}
 		if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {
 			why = fmt.Sprintf("job %s needs profile %d, which this shoal does not have", j.ID.Short(), j.Head.Profile)
+			continue
+		}
+		if lent := w.lentMemory(); !own(j) && lent > 0 && need(j) > lent {
+			why = fmt.Sprintf("job %s needs %d MiB of memory, %d MiB are lent", j.ID.Short(), need(j)>>20, lent>>20)
 			continue
 		}
 		info := w.info(j)
@@ -120,6 +137,20 @@ func (w *Worker) look(ctx context.Context) bool {
 	}
 	w.say(why)
 	return false
+}
+
+func (w *Worker) lentMemory() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.memory
+}
+
+// queueFor is where a task waits for a slot.
+func (w *Worker) queueFor(t *task) *strand.Queue[*task] {
+	if t.info.own {
+		return w.readyOwn
+	}
+	return w.ready
 }
 
 func (w *Worker) say(why string) {
@@ -246,7 +277,7 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 		info.done[ref.Shard] = true
 		return 0, nil
 	}
-	n := min(w.room(), scheduler.MaxHolds(&info.job.Head))
+	n := min(w.room(info.own), scheduler.MaxHolds(&info.job.Head))
 	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
 	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, w.rt.Uint64())
 	if len(holds) == 0 {
@@ -376,7 +407,7 @@ func (w *Worker) fetchInputs(ctx context.Context, batch []*task) {
 			w.drop(t, true)
 			continue
 		}
-		if w.ready.Put(ctx, w.rt, t) != nil {
+		if w.queueFor(t).Put(ctx, w.rt, t) != nil {
 			return
 		}
 	}

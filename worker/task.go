@@ -33,6 +33,7 @@ type task struct {
 	renewed  time.Time
 	standing bool // renewed at least once: the grant does not lapse by itself any more
 	running  bool
+	slot     int // where it runs
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 }
@@ -54,103 +55,6 @@ var (
 	errLost       = errors.New("lease was lost")
 	errNoMajority = errors.New("no majority of keepers has the records yet")
 )
-
-// slot runs one task after the other. The guest of a job stays warm for the job's next task.
-func (w *Worker) slot(ctx context.Context, n int) {
-	var warm jobs.JobID
-	defer w.setGuest(n, nil)
-	for {
-		t := w.next(ctx, n)
-		if t == nil {
-			return
-		}
-		if t.ctx.Err() != nil {
-			continue
-		}
-		if !t.info.own && w.Mode() == Paused {
-			w.drop(t, true)
-			continue
-		}
-		if g := w.guest(n); g == nil || warm != t.ref.Job {
-			if err := w.warm(ctx, n, t); err != nil {
-				w.failed(t, err)
-				continue
-			}
-			warm = t.ref.Job
-		}
-		began := w.rt.Now()
-		o, err := w.run(t, w.guest(n))
-		if err != nil {
-			w.setGuest(n, nil)
-			w.failed(t, err)
-			continue
-		}
-		w.timed(w.rt.Now().Sub(began))
-		if w.finished.Put(ctx, w.rt, o) != nil {
-			return
-		}
-		w.poke()
-	}
-}
-
-// next waits for a task for a slot; nil when ctx ends. A slot above the limit rests.
-func (w *Worker) next(ctx context.Context, n int) *task {
-	for ctx.Err() == nil {
-		queued, moved := w.ready.Mark(), w.moved.Mark()
-		if n < w.Slots() {
-			if t, ok := w.ready.TryTake(); ok {
-				return t
-			}
-		}
-		_ = w.rt.Wait(ctx, strand.Forever, queued, moved)
-	}
-	return nil
-}
-
-func (w *Worker) warm(ctx context.Context, n int, t *task) error {
-	w.setGuest(n, nil)
-	g, err := w.cfg.Runner.Start(ctx, t.program)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	w.ownGuest[n] = t.info.own
-	w.mu.Unlock()
-	w.setGuest(n, g)
-	if !t.info.own && w.Mode() == Paused {
-		return g.Pause()
-	}
-	return nil
-}
-
-func (w *Worker) guest(n int) Guest {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.guests[n]
-}
-
-// setGuest replaces a slot's guest and ends the one before.
-func (w *Worker) setGuest(n int, g Guest) {
-	w.mu.Lock()
-	old := w.guests[n]
-	w.guests[n] = g
-	w.mu.Unlock()
-	if old != nil {
-		if err := old.Close(); err != nil {
-			w.cfg.Logger.Debug("guest ended badly", "error", err)
-		}
-	}
-}
-
-// timed keeps a moving average of how long a unit takes.
-func (w *Worker) timed(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.perUnit == 0 {
-		w.perUnit = d
-	}
-	w.perUnit = max((3*w.perUnit+d)/4, time.Microsecond)
-}
 
 // failed gives a task back whose guest could not be run. A job whose guests keep crashing here
 // is set aside: one bad job never takes the node down.
@@ -174,9 +78,6 @@ func (w *Worker) failed(t *task, err error) {
 
 // run runs a unit's inputs one after the other. Finished inputs are kept across restarts.
 func (w *Worker) run(t *task, g Guest) (*outcome, error) {
-	w.mu.Lock()
-	t.running = true
-	w.mu.Unlock()
 	out, err := newSpool(w.cfg.Temp)
 	if err != nil {
 		return nil, err
@@ -271,7 +172,9 @@ func (w *Worker) inputFile(t *task, in *jobs.Input) (string, error) {
 // renew extends what is held, at a third of the lease, and drops what was lost.
 func (w *Worker) renew(ctx context.Context) {
 	for strand.Sleep(ctx, w.rt, time.Second) == nil {
-		w.renewDue(ctx, w.rt.Now())
+		now := w.rt.Now()
+		w.endStill(now)
+		w.renewDue(ctx, now)
 	}
 }
 
@@ -279,6 +182,9 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 	due := map[protocol.ShardRef][]jobs.Hold{}
 	w.mu.Lock()
 	for _, t := range w.tasks {
+		if w.stands(t) {
+			continue // it is not held for longer than its lease, see endStill
+		}
 		if now.Sub(t.renewed) >= t.renewAfter() {
 			t.renewed, t.standing = now, true
 			due[t.ref] = append(due[t.ref], t.hold)

@@ -97,8 +97,9 @@ type Config struct {
 	Runner   Runner
 	Profiles []jobs.Profile // that this node can run
 	Temp     string         // folder for outputs while they grow
-	Slots    int            // guests at a time, until SetSlots
-	MaxSlots int            // that SetSlots can ask for
+	Slots    int            // guests at a time, until Allow
+	MaxSlots int            // that Allow can ask for
+	OwnSlots int            // more of them, for own jobs while strangers' stand still
 	// RunOwn reports whether this node should run units of its own job.
 	RunOwn  func(*jobs.Job) bool
 	Logger  *slog.Logger
@@ -126,9 +127,12 @@ type Worker struct {
 	self jobs.NodeID
 
 	ready    *strand.Queue[*task] // claimed, fetched, waiting for a slot
+	readyOwn *strand.Queue[*task] // the same, of the node's own jobs
 	finished *strand.Queue[*outcome]
 	wake     strand.Signal // the feeder should look again
-	moved    strand.Signal // limit changed
+	moved    strand.Signal // what may run where has changed
+	slots    int           // that strangers' work can get at most
+	signals  sync.Mutex    // held while guests are signalled
 
 	mu       sync.Mutex
 	mode     Mode
@@ -137,13 +141,18 @@ type Worker struct {
 	settles  map[protocol.ShardRef]*settler
 	guests   []Guest // by slot; nil where none is up
 	ownGuest []bool  // by slot: it runs this node's own job
-	limit    int     // slots in use; those above it rest
+	stopped  []bool  // by slot: its guest was told to stand still
+	limit    int     // slots that are lent; those above it are for own jobs
+	memory   uint64  // bytes that are lent; 0 is any
+	taken    uint64  // of them, by what runs
 	stats    Stats
-	served   map[jobs.NodeID]bool
-	perUnit  time.Duration // moving average of a unit's time on a slot
-	idleWhy  string
-	group    strand.Group
-	ctx      context.Context
+
+	ownRunning int
+	served     map[jobs.NodeID]bool
+	perUnit    time.Duration // moving average of a unit's time on a slot
+	idleWhy    string
+	group      strand.Group
+	ctx        context.Context
 }
 
 // Stats are a worker's counts since it started.
@@ -166,11 +175,12 @@ type Working struct {
 func New(cfg Config) *Worker {
 	cfg.Slots = max(cfg.Slots, 1)
 	slots := max(cfg.MaxSlots, cfg.Slots)
+	all := slots + max(cfg.OwnSlots, 0)
 	return &Worker{
-		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(),
-		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](slots),
+		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(), slots: slots,
+		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), readyOwn: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](all),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
-		guests: make([]Guest, slots), ownGuest: make([]bool, slots), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),
+		guests: make([]Guest, all), ownGuest: make([]bool, all), stopped: make([]bool, all), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),
 	}
 }
 
@@ -200,56 +210,6 @@ func (w *Worker) start(f func(ctx context.Context)) {
 	ctx := w.ctx
 	w.mu.Unlock()
 	w.group.Go(w.rt, func() { f(ctx) })
-}
-
-// SetMode changes whether strangers' work is taken. Guests stop and go on by signal.
-func (w *Worker) SetMode(m Mode) {
-	w.mu.Lock()
-	old := w.mode
-	w.mode = m
-	var guests []Guest // strangers': a pause is not for this node's own jobs
-	for i, g := range w.guests {
-		if g != nil && !w.ownGuest[i] {
-			guests = append(guests, g)
-		}
-	}
-	w.mu.Unlock()
-	for _, g := range guests {
-		var err error
-		switch {
-		case m == Paused:
-			err = g.Pause()
-		case old == Paused:
-			err = g.Resume()
-		}
-		if err != nil {
-			w.cfg.Logger.Warn("guest could not be stopped or resumed", "error", err)
-		}
-	}
-	w.poke()
-}
-
-// SetSlots changes how many guests run at a time. One that is running ends its unit first.
-func (w *Worker) SetSlots(n int) {
-	w.mu.Lock()
-	w.limit = min(max(n, 1), len(w.guests))
-	w.mu.Unlock()
-	w.moved.Raise()
-	w.poke()
-}
-
-// Slots is how many guests run at a time.
-func (w *Worker) Slots() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.limit
-}
-
-// Mode is the current mode.
-func (w *Worker) Mode() Mode {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.mode
 }
 
 // poke makes the feeder look again.

@@ -112,7 +112,6 @@ func (n *Node) applyMode() {
 	mode := worker.OwnOnly
 	switch {
 	case !d.on:
-		n.worker.SetSlots(runtime.NumCPU()) // for its owner's own jobs
 	case l.Paused:
 		mode = worker.Paused
 	case d.finishing || !l.Taking:
@@ -120,10 +119,10 @@ func (n *Node) applyMode() {
 	default:
 		mode = worker.Donating
 	}
-	if d.on && !l.Paused {
-		n.worker.SetSlots(l.Slots)
+	n.worker.Allow(mode, l.Slots, l.Memory)
+	if d.on && l.GiveBack {
+		n.worker.Yield()
 	}
-	n.worker.SetMode(mode)
 }
 
 // taking reports whether strangers' units are taken now. n.mu is held.

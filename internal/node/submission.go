@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -214,7 +215,7 @@ func ramp(s *api.Submission) bool { return s.Alone && s.PerUnit == 0 }
 // size says how many inputs a unit gets.
 func (n *Node) size(ctx context.Context, s *api.Submission, h *jobs.Head, in *submit.Inputs) (int, []trial, error) {
 	_, slots := n.net.donors()
-	cores := n.worker.Slots() + slots
+	cores := runtime.NumCPU() + slots
 	if s.PerUnit > 0 {
 		return min(s.PerUnit, jobs.MaxUnitInputs), nil, nil
 	}
