@@ -60,6 +60,9 @@ type Dealings struct {
 	Convicted []jobs.NodeID // they said two things of one unit
 }
 
+// Empty reports whether there is nothing to tell.
+func (d *Dealings) Empty() bool { return len(d.Proven)+len(d.Silent)+len(d.Convicted) == 0 }
+
 // maxDealings bounds each list of dealings; what is too much is not told.
 const maxDealings = 4096
 

@@ -166,20 +166,31 @@ func (r *Roll) Admit(now time.Time, worker jobs.NodeID, network string) (Applica
 	w := r.entry(now, worker)
 	w.seen, w.asked = now, now
 	r.move(worker, w, network)
-	if !w.claims.take(now, claimsBurst, claimsRate) || w.convicted || now.Before(w.barred) {
+	if !w.claims.take(now, claimsBurst, claimsRate) || w.out(now) {
 		return Applicant{}, false
 	}
-	a := Applicant{Worker: worker, Network: network, Met: w.met, Proven: w.proven, Room: maxLive - w.holding(now)}
-	if network == "" {
-		return a, true
-	}
-	all := r.networks[network]
-	if !all.claims.take(now, networkTimes*claimsBurst, networkTimes*claimsRate) {
+	if all := r.networks[network]; all != nil && !all.claims.take(now, networkTimes*claimsBurst, networkTimes*claimsRate) {
 		return Applicant{}, false
 	}
-	a.Room = min(a.Room, networkTimes*maxLive-all.holding(now))
-	return a, true
+	return r.Applicant(now, worker, network), true
 }
+
+// Applicant is what is known of a worker. Who is barred has no room.
+func (r *Roll) Applicant(now time.Time, worker jobs.NodeID, network string) Applicant {
+	w := r.entry(now, worker)
+	a := Applicant{Worker: worker, Network: network, Met: w.met, Proven: w.proven}
+	if w.out(now) {
+		return a
+	}
+	a.Room = maxLive - w.holding(now)
+	if all := r.networks[network]; all != nil {
+		a.Room = min(a.Room, networkTimes*maxLive-all.holding(now))
+	}
+	return a
+}
+
+// out reports whether a worker gets nothing: it said two things, or does not reveal what it seals.
+func (w *onRoll) out(now time.Time) bool { return w.convicted || now.Before(w.barred) }
 
 func (w *onRoll) holding(now time.Time) (n int) {
 	for at, h := range w.held {

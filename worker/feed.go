@@ -21,10 +21,8 @@ import (
 // How the feeder paces itself.
 const (
 	buffered      = 2 * time.Second // of work that is held beyond what runs
-	idleAtFirst   = 200 * time.Millisecond
-	idleAtMost    = 5 * time.Second
-	shardsPerLook = 8 // of one job, before the next job is looked at
-	strikes       = 3 // crashes of a job's guests before the job is set aside
+	shardsPerLook = 8               // of one job, before the next job is looked at
+	strikes       = 3               // crashes of a job's guests before the job is set aside
 	setAside      = 15 * time.Minute
 	fetchAgain    = 20 * time.Second // after a program could not be had
 	maxFetches    = 4
@@ -58,7 +56,7 @@ func (w *Worker) feed(ctx context.Context) {
 		case w.look(ctx):
 			pause, wait = idleAtFirst, 0
 		default:
-			pause = min(pause*3/2, idleAtMost)
+			pause, wait = w.rest(pause)
 		}
 		_ = w.rt.Wait(ctx, wait+strand.Jitter(w.rt, wait/4+time.Millisecond), woken, news)
 		if news.Raised() {
@@ -279,6 +277,7 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	}
 	n := min(w.room(info.own), scheduler.MaxHolds(&info.job.Head))
 	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
+	w.heard(sum)
 	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, w.rt.Uint64())
 	if len(holds) == 0 {
 		return 0, nil

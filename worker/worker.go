@@ -151,6 +151,8 @@ type Worker struct {
 	served     map[jobs.NodeID]bool
 	perUnit    time.Duration // moving average of a unit's time on a slot
 	idleWhy    string
+	crowd      int           // donors that keepers know of, as heard since the last look
+	due        time.Duration // after which a keeper's lot falls on this worker; 0: not heard
 	group      strand.Group
 	ctx        context.Context
 }

@@ -78,6 +78,12 @@ func (o *overlay) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]b
 	return h.Call(ctx, to, protocol.ID, request)
 }
 
+// Donors is how many donors are in sight.
+func (o *overlay) Donors() int {
+	n, _ := o.donors()
+	return n
+}
+
 // NetworkOf is the network a peer was seen in.
 func (o *overlay) NetworkOf(n jobs.NodeID) string {
 	h, err := o.up()

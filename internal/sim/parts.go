@@ -23,6 +23,7 @@ var errUnreachable = errors.New("no answer")
 type link struct{ n *Node }
 
 func (l *link) Self() jobs.NodeID            { return l.n.ID() }
+func (l *link) Donors() int                  { return 0 } // keepers count who asks them
 func (l *link) NetworkOf(jobs.NodeID) string { return "" }
 func (g *Grid) reaches(a, b *Node) bool      { return g.cut == nil || !g.cut(a, b) }
 

@@ -19,6 +19,7 @@ func (k *Keeper) Handle(ctx context.Context, from jobs.NodeID, request []byte) [
 	if err != nil {
 		return protocol.EncodeAnswer(nil, err)
 	}
+	k.meet(from)
 	answer, err := k.answer(ctx, from, verb, body)
 	return protocol.EncodeAnswer(answer, err)
 }
@@ -41,13 +42,13 @@ func (k *Keeper) answer(ctx context.Context, from jobs.NodeID, verb protocol.Ver
 	case protocol.Renew:
 		return ask(body, func(q *protocol.RenewRequest) (*protocol.RenewAnswer, error) { return k.renew(from, q) })
 	case protocol.Offer:
-		return ask(body, func(q *protocol.OfferRequest) (*protocol.OfferAnswer, error) { return k.offer(ctx, q) })
+		return ask(body, func(q *protocol.OfferRequest) (*protocol.OfferAnswer, error) { return k.offer(ctx, from, q) })
 	case protocol.Watch:
 		return ask(body, func(q *protocol.WatchRequest) (*protocol.WatchAnswer, error) { return k.watch(ctx, q) })
 	case protocol.Read:
 		return ask(body, func(q *protocol.ReadRequest) (*protocol.ReadAnswer, error) { return k.read(from, q) })
 	case protocol.Summary:
-		return ask(body, func(q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) { return k.summary(ctx, q) })
+		return ask(body, func(q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) { return k.summary(ctx, from, q) })
 	case protocol.Manifest:
 		return ask(body, func(q *protocol.ShardRef) (*protocol.ManifestAnswer, error) { return k.describe(q) })
 	case protocol.Sync:
@@ -75,6 +76,10 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 	}
 	own := from == s.job.Head.Submitter // whose node needs no grant
 	now := k.rt.Now()
+	a, err := k.admit(now, from)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	if !own && !s.ledger.Quorate(set) {
 		// Just started with no peer in sight, or cut off: what is granted now would not count, and
@@ -82,30 +87,28 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 		s.mu.Unlock()
 		return nil, protocol.Refuse(protocol.Busy, "too few of the shard's keepers are in sight")
 	}
-	granted := s.ledger.Claim(now, k.applicant(from), q.Holds)
-	a := &protocol.ClaimAnswer{Granted: granted, Summary: s.summaryAfter(now, q.Known)}
+	s.ledger.SetDonors(k.donors(now))
+	granted := s.ledger.Claim(now, a, q.Holds)
+	answer := &protocol.ClaimAnswer{Granted: granted, Summary: k.summaryAfter(now, s, a, q.Known)}
+	k.held(now, s, from)
 	s.settle()
 	s.mu.Unlock()
 	if len(granted) == 0 || own {
-		return a, nil
+		return answer, nil
 	}
-	grant := &jobs.Grant{Worker: from, Network: k.cfg.Peers.NetworkOf(from), Set: set, Holds: granted}
+	grant := &jobs.Grant{Worker: from, Network: a.Network, Set: set, Holds: granted}
 	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, grant)
 	if err != nil {
 		return nil, err
 	}
-	a.Grant = jobs.Batches(rs)
-	return a, nil
-}
-
-// applicant is what is known of a worker that asks for work.
-func (k *Keeper) applicant(from jobs.NodeID) scheduler.Applicant {
-	return scheduler.Applicant{Worker: from, Network: k.cfg.Peers.NetworkOf(from), Room: jobs.MaxGrantHolds}
+	answer.Grant = jobs.Batches(rs)
+	return answer, nil
 }
 
 // summaryAfter is the current summary, unless the asker has it. The caller holds mu.
-func (s *shard) summaryAfter(now time.Time, known uint64) *scheduler.Summary {
-	sum := s.ledger.Summary(now)
+func (k *Keeper) summaryAfter(now time.Time, s *shard, a scheduler.Applicant, known uint64) *scheduler.Summary {
+	s.ledger.SetDonors(k.donors(now))
+	sum := s.ledger.SummaryFor(now, a)
 	if sum.Version == known {
 		return nil
 	}
@@ -120,17 +123,20 @@ func (k *Keeper) renew(from jobs.NodeID, q *protocol.RenewRequest) (*protocol.Re
 	if err != nil {
 		return nil, err
 	}
+	now := k.rt.Now()
+	a := k.applicant(now, from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.settle()
+	defer k.held(now, s, from)
 	if q.Release {
 		s.ledger.Release(from, q.Holds)
 		return &protocol.RenewAnswer{}, nil
 	}
-	return &protocol.RenewAnswer{Lost: s.ledger.Renew(k.rt.Now(), k.applicant(from), q.Holds)}, nil
+	return &protocol.RenewAnswer{Lost: s.ledger.Renew(now, a, q.Holds)}, nil
 }
 
-func (k *Keeper) offer(ctx context.Context, q *protocol.OfferRequest) (*protocol.OfferAnswer, error) {
+func (k *Keeper) offer(ctx context.Context, from jobs.NodeID, q *protocol.OfferRequest) (*protocol.OfferAnswer, error) {
 	s, err := k.find(q.Shard)
 	if err != nil {
 		return nil, err
@@ -147,9 +153,11 @@ func (k *Keeper) offer(ctx context.Context, q *protocol.OfferRequest) (*protocol
 		k.cfg.Logger.Error("records could not be stored", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
 		return nil, protocol.Refuse(protocol.Full, "the keeper could not store the records")
 	}
+	now := k.rt.Now()
+	a := k.applicant(now, from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &protocol.OfferAnswer{Fresh: uint32(fresh), Refused: uint32(refused), Summary: s.summaryAfter(k.rt.Now(), q.Known)}, nil
+	return &protocol.OfferAnswer{Fresh: uint32(fresh), Refused: uint32(refused), Summary: k.summaryAfter(now, s, a, q.Known)}, nil
 }
 
 // open verifies batches that are about the shard's job. One bad batch refuses them all: who
@@ -284,14 +292,15 @@ func sizeOf(rs []*jobs.Record) (n int) {
 	return n
 }
 
-func (k *Keeper) summary(ctx context.Context, q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) {
+func (k *Keeper) summary(ctx context.Context, from jobs.NodeID, q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) {
 	s, err := k.find(q.Shard)
 	if err != nil {
 		return nil, err
 	}
+	who := k.applicant(k.rt.Now(), from)
 	a := &protocol.SummaryAnswer{}
 	k.waitFor(ctx, s, q.Wait, func() bool {
-		a.Summary = s.summaryAfter(k.rt.Now(), q.Known)
+		a.Summary = k.summaryAfter(k.rt.Now(), s, who, q.Known)
 		return a.Summary != nil
 	})
 	return a, nil

@@ -28,6 +28,8 @@ type Peers interface {
 	Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error)
 	// Call asks another node a question of the keeper protocol.
 	Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte, error)
+	// Donors is how many donors the node knows of.
+	Donors() int
 	// NetworkOf is the network a peer was seen in; empty for a private address.
 	NetworkOf(jobs.NodeID) string
 }
@@ -83,6 +85,8 @@ type Keeper struct {
 	self   jobs.NodeID
 	verify jobs.Verifier
 
+	roll roll
+
 	mu      sync.Mutex
 	shards  map[protocol.ShardRef]*shard
 	loading sync.Mutex // one ledger is read from disk at a time
@@ -100,6 +104,7 @@ func New(cfg Config) (*Keeper, error) {
 		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(), verify: client.Remembering(cfg.Verify),
 		shards: map[protocol.ShardRef]*shard{}, fetches: strand.NewGate(fetchParallel), ctx: context.Background(),
 	}
+	k.roll.workers = scheduler.NewRoll()
 	err := cfg.Disk.Scan([]byte{metaPrefix}, func(key, value []byte) error {
 		s, err := k.openShard(value)
 		if err != nil {

@@ -45,6 +45,7 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 		if s.ledger != nil {
 			loaded++
 			end = s.ledger.Expires()
+			k.learn(now, s)
 			if _, closed := s.ledger.Closed(); closed && s.closedAt.IsZero() {
 				s.closedAt = now
 			}

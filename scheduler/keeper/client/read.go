@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -19,7 +20,7 @@ func (c *Client) Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler
 	}
 	var sums []*scheduler.Summary
 	for _, r := range replies {
-		sums = append(sums, r.answer.Summary)
+		sums = append(sums, c.narrowed(ref, r.answer.Summary))
 	}
 	sum := merge(sums)
 	if sum == nil {
@@ -60,6 +61,7 @@ func merge(sums []*scheduler.Summary) *scheduler.Summary {
 		return out
 	}
 	m := *out
+	m.Wait = wait(sums)
 	m.Units, m.Closed = make([]byte, 0, 2*out.Len()), closed(sums, n)
 	for i := range out.Len() {
 		b := mergeUnit(sums, i)
@@ -75,6 +77,30 @@ func merge(sums []*scheduler.Summary) *scheduler.Summary {
 		}
 	}
 	return &m
+}
+
+// narrowed leaves of a summary's free replicas those that this node is eligible for.
+func (c *Client) narrowed(ref protocol.ShardRef, s *scheduler.Summary) *scheduler.Summary {
+	if s != nil {
+		s.Narrow(ref.Job, c.peers.Self())
+	}
+	return s
+}
+
+// wait is how long half of the summaries say it takes until there is more for this node; 0: none
+// says.
+func wait(sums []*scheduler.Summary) time.Duration {
+	var ds []time.Duration
+	for _, s := range sums {
+		if s != nil && s.Wait > 0 {
+			ds = append(ds, s.Wait)
+		}
+	}
+	if len(ds) == 0 {
+		return 0
+	}
+	slices.Sort(ds)
+	return ds[len(ds)/2]
 }
 
 // closed is the act that more than half of n summaries say closed the job.

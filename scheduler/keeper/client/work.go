@@ -36,7 +36,7 @@ func (c *Client) Claim(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 				a.Grants = append(a.Grants, g)
 			}
 		}
-		sums = append(sums, r.answer.Summary)
+		sums = append(sums, c.narrowed(ref, r.answer.Summary))
 	}
 	a.Summary = merge(sums)
 	var lost []jobs.Hold
@@ -116,7 +116,7 @@ func (c *Client) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Re
 	o := &Offered{Keepers: len(replies), Set: len(set)}
 	var sums []*scheduler.Summary
 	for _, r := range replies {
-		sums = append(sums, r.answer.Summary)
+		sums = append(sums, c.narrowed(ref, r.answer.Summary))
 	}
 	o.Summary = merge(sums)
 	return o, nil
