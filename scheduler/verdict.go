@@ -76,6 +76,20 @@ func (v *Verdict) Input(i int) InputVerdict {
 	return in
 }
 
+// Agrees reports whether a worker's vote counts, and whether it is what was decided for every input.
+func (v *Verdict) Agrees(worker jobs.NodeID) (agrees, voted bool) {
+	k := slices.IndexFunc(v.Votes, func(x Vote) bool { return x.Worker == worker })
+	if k < 0 {
+		return false, false
+	}
+	for i := range v.Inputs() {
+		if v.Votes[k].Tuples[i] != v.Input(i).Tuple {
+			return false, true
+		}
+	}
+	return true, true
+}
+
 // Verdict judges a unit by the set of records. What it points to holds until the next change.
 func (l *Ledger) Verdict(n int) *Verdict { return &l.judged(n).verdict }
 

@@ -49,6 +49,10 @@ type result struct {
 	Seals    []jobs.Digest // read before revealing
 	Revealed bool
 
+	Submitter jobs.NodeID
+	Inputs    uint32
+	Entered   bool // what became of it stands in the account: it is only to be deleted
+
 	since time.Time // in this run: when it was sealed, under its present grants
 }
 
@@ -106,15 +110,23 @@ func (w *Worker) grantsOn(ref protocol.ShardRef) (map[jobs.Digest]*jobs.Record, 
 // recover takes up the results that an earlier run of this node has not seen done.
 func (w *Worker) recover(ctx context.Context) error {
 	byRef := map[protocol.ShardRef][]*result{}
+	var entered []*result
 	err := w.cfg.Disk.Scan([]byte{resultPrefix}, func(_, value []byte) error {
 		var r result
 		if err := jobs.Decode(value, protocol.MaxMessage, &r); err != nil {
 			w.cfg.Logger.Warn("a result on disk is not readable, left alone", "error", err)
 			return nil
 		}
+		if r.Entered {
+			entered = append(entered, &r)
+			return nil
+		}
 		byRef[r.Ref] = append(byRef[r.Ref], &r)
 		return nil
 	})
+	if err == nil {
+		err = w.forget(ctx, entered)
+	}
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,8 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 			Ref: t.ref, Hold: t.hold, Own: t.info.own, Tuples: o.tuples, GaveUp: o.gaveUp,
 			Inline: o.inline, Payload: o.payload, CPU: uint64(o.cpu / time.Millisecond),
 			Lease: t.info.job.Head.Policy.Lease, Until: t.info.job.Head.Created + int64(jobs.MaxLife/time.Second),
-			Nonce: w.cfg.Nonce(t.ref.Job, t.ref.Shard, t.hold.Unit),
+			Nonce:     w.cfg.Nonce(t.ref.Job, t.ref.Shard, t.hold.Unit),
+			Submitter: t.info.job.Head.Submitter, Inputs: uint32(len(t.inputs)),
 		}
 		if grants[t.ref] == nil {
 			grants[t.ref] = map[jobs.Digest]*jobs.Record{}

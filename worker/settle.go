@@ -219,7 +219,7 @@ func (st *settler) abandon(ctx context.Context) error {
 	}
 	st.fresh = nil
 	st.mu.Unlock()
-	return st.done(ctx, units)
+	return st.done(ctx, units, func(*result) fate { return unused })
 }
 
 // watch waits for what the shard's results wait for, and acts on it.
@@ -253,10 +253,21 @@ func (st *settler) watch(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := st.done(ctx, s.Decided); err != nil {
+	if err := st.done(ctx, s.Decided, func(r *result) fate { return becameOf(s, r) }); err != nil {
 		return err
 	}
 	return st.revealAll(ctx, s.Ready, s.Seals)
+}
+
+// becameOf is what a majority of keepers says became of a result.
+func becameOf(s *client.Sealed, r *result) fate {
+	switch {
+	case slices.Contains(s.Accepted, r.Hold.Unit):
+		return accepted
+	case slices.Contains(s.Against, r.Hold.Unit):
+		return disagreed
+	}
+	return unused
 }
 
 // revealAll reveals the results whose round's seals a majority has shown, naming those seals.
@@ -343,30 +354,22 @@ func (st *settler) sealAgain(ctx context.Context, r *result, a *client.Assignmen
 	return st.w.cfg.Disk.Put(ctx, pairs...)
 }
 
-// done forgets results whose units a majority shows done.
-func (st *settler) done(ctx context.Context, units []uint16) error {
-	if len(units) == 0 {
-		return nil
-	}
-	var keys [][]byte
-	st.mu.Lock()
+// done enters results whose units a majority shows done into the account, and forgets them.
+func (st *settler) done(ctx context.Context, units []uint16, became func(*result) fate) error {
 	var rs []*result
+	st.mu.Lock()
 	for _, n := range units {
 		if r := st.results[n]; r != nil {
-			rs = append(rs, r)
-			keys = append(keys, unitKey(resultPrefix, r.key()))
+			same := *r
+			rs = append(rs, &same)
 		}
 	}
 	st.mu.Unlock()
-	if err := st.w.cfg.Disk.Delete(ctx, keys...); err != nil {
+	if err := st.w.account.enter(ctx, rs, became); err != nil {
 		return err
 	}
-	for _, r := range rs {
-		if !r.Payload.Digest.IsZero() {
-			if err := st.w.cfg.Blobs.Release(ctx, resultOwner(r.key())); err != nil {
-				st.w.cfg.Logger.Debug("payload still held", "error", err)
-			}
-		}
+	if err := st.w.forget(ctx, rs); err != nil {
+		return err
 	}
 	st.mu.Lock()
 	for _, r := range rs {
@@ -376,5 +379,27 @@ func (st *settler) done(ctx context.Context, units []uint16) error {
 	st.w.mu.Lock()
 	st.w.stats.Done += len(rs)
 	st.w.mu.Unlock()
+	return nil
+}
+
+// forget removes results from disk, with what was held for them.
+func (w *Worker) forget(ctx context.Context, rs []*result) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	var keys [][]byte
+	for _, r := range rs {
+		keys = append(keys, unitKey(resultPrefix, r.key()))
+	}
+	if err := w.cfg.Disk.Delete(ctx, keys...); err != nil {
+		return err
+	}
+	for _, r := range rs {
+		if !r.Payload.Digest.IsZero() {
+			if err := w.cfg.Blobs.Release(ctx, resultOwner(r.key())); err != nil {
+				w.cfg.Logger.Debug("payload still held", "error", err)
+			}
+		}
+	}
 	return nil
 }

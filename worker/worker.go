@@ -147,6 +147,7 @@ type Worker struct {
 	taken    uint64  // of them, by what runs
 	stats    Stats
 
+	account    *account
 	ownRunning int
 	served     map[jobs.NodeID]bool
 	perUnit    time.Duration // moving average of a unit's time on a slot
@@ -178,8 +179,9 @@ func New(cfg Config) *Worker {
 	cfg.Slots = max(cfg.Slots, 1)
 	slots := max(cfg.MaxSlots, cfg.Slots)
 	all := slots + max(cfg.OwnSlots, 0)
+	rt := strand.Or(cfg.Runtime)
 	return &Worker{
-		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(), slots: slots,
+		cfg: cfg, rt: rt, account: newAccount(cfg.Disk, rt), self: cfg.Signer.ID(), slots: slots,
 		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), readyOwn: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](all),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
 		guests: make([]Guest, all), ownGuest: make([]bool, all), stopped: make([]bool, all), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),

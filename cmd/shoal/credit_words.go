@@ -73,7 +73,7 @@ func doneSince(rows []api.Done, now time.Time, days int) []api.Done {
 		o := &out[i]
 		o.CPUSeconds += r.CPUSeconds
 		o.Units, o.Inputs, o.Accepted = o.Units+r.Units, o.Inputs+r.Inputs, o.Accepted+r.Accepted
-		o.Disagreed, o.GaveUp, o.Unwanted = o.Disagreed+r.Disagreed, o.GaveUp+r.GaveUp, o.Unwanted+r.Unwanted
+		o.Disagreed, o.GaveUp, o.Unused = o.Disagreed+r.Disagreed, o.GaveUp+r.GaveUp, o.Unused+r.Unused
 	}
 	return out
 }
@@ -98,7 +98,7 @@ func notAccepted(r api.Done) string {
 	for _, p := range []struct {
 		n   int64
 		why string
-	}{{r.Disagreed, "with another answer than was agreed"}, {r.GaveUp, "given up"}, {r.Unwanted, "of jobs that ended first"}} {
+	}{{r.Disagreed, "with another answer than was agreed"}, {r.GaveUp, "given up"}, {r.Unused, "not needed any more"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.why))
 		}

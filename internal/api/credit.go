@@ -29,7 +29,7 @@ type Done struct {
 	Accepted   int64   `json:"accepted"`  // units whose answers are what was decided
 	Disagreed  int64   `json:"disagreed"` // units in which another answer was
 	GaveUp     int64   `json:"gave_up"`   // units with an input that took more than this machine gives
-	Unwanted   int64   `json:"unwanted"`  // units of jobs that ended first
+	Unused     int64   `json:"unused"`    // units that were decided, or whose job ended, without them
 }
 
 // Earned is what a donor gave to a submitter, and the submitter accepted. Its credit is the fuel.

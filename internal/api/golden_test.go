@@ -92,7 +92,7 @@ func samplePeers() []Peer {
 func sampleCredit() *Credit {
 	return &Credit{
 		Schema: CreditSchema, Peer: "12D3KooWAlice",
-		Done:   []Done{{Day: "2026-11-22", Submitter: "12D3KooWBob", CPUSeconds: 3.5, Units: 5, Inputs: 40, Accepted: 2, Disagreed: 1, GaveUp: 1, Unwanted: 1}},
+		Done:   []Done{{Day: "2026-11-22", Submitter: "12D3KooWBob", CPUSeconds: 3.5, Units: 5, Inputs: 40, Accepted: 2, Disagreed: 1, GaveUp: 1, Unused: 1}},
 		Earned: []Earned{{Submitter: "12D3KooWAlice", Donor: "12D3KooWBob", Units: 3, Inputs: 10, Fuel: 1234567, LateFuel: 67}},
 	}
 }

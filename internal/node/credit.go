@@ -2,18 +2,28 @@ package node
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/submit"
 	"github.com/shoalgrid/shoal/scheduler/evidence"
+	"github.com/shoalgrid/shoal/worker"
 )
 
 // Credit is what this node did for others, and what others earned from its own jobs.
 func (n *Node) Credit(context.Context) (*api.Credit, error) {
 	c := &api.Credit{Schema: api.CreditSchema, Peer: n.self.String()}
+	done, err := n.worker.Account()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range slices.Backward(done) {
+		c.Done = append(c.Done, doneOf(d))
+	}
 	given := map[jobs.NodeID]evidence.Share{}
-	err := n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {
+	err = n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {
 		for id, share := range n.follow(j).Credit() {
 			if id != n.self {
 				total := given[id]
@@ -31,4 +41,17 @@ func (n *Node) Credit(context.Context) (*api.Credit, error) {
 	}
 	api.SortEarned(c.Earned)
 	return c, nil
+}
+
+func doneOf(d worker.Dealing) api.Done {
+	out := api.Done{
+		CPUSeconds: d.CPU.Seconds(), Units: d.Units, Inputs: d.Inputs, Accepted: d.Accepted, Disagreed: d.Disagreed, GaveUp: d.GaveUp, Unused: d.Unused,
+	}
+	if d.Day > 0 {
+		out.Day = time.Unix(d.Day*24*60*60, 0).UTC().Format(time.DateOnly)
+	}
+	if !d.Submitter.IsZero() {
+		out.Submitter = d.Submitter.String()
+	}
+	return out
 }

@@ -84,3 +84,40 @@ func TestEvidenceAlone(t *testing.T) {
 		}
 	})
 }
+
+// Each donor's own account says what became of its work, as far as its keepers tell it: who lies
+// stands alone against the others.
+func TestAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		for range 3 {
+			g.Add(donor)
+		}
+		liar := donor
+		liar.Run = func(in []byte) []byte { return append(in, '!') }
+		g.Add(liar)
+		s := g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 80, PerUnit: 2})
+		c := check(t, s, job, time.Hour)
+		time.Sleep(5 * time.Minute) // until every donor has heard
+		given := c.Credit()
+		for i, n := range g.nodes[:4] {
+			rows, err := n.Worker.Account()
+			if err != nil || len(rows) != 1 || rows[0].Submitter != s.ID() {
+				t.Errorf("donor %d: %+v, %v", i, rows, err)
+				continue
+			}
+			r := rows[0]
+			if lied := i == 3; lied != (r.Accepted == 0) || lied != (r.Disagreed > 0) {
+				t.Errorf("donor %d: %+v", i, r)
+			}
+			if uint64(r.Accepted) < given[n.ID()].Units {
+				t.Errorf("donor %d: %d units accepted by its account, %d by its submitter", i, r.Accepted, given[n.ID()].Units)
+			}
+			if r.Units != r.Accepted+r.Disagreed+r.GaveUp+r.Unused || r.Inputs != 2*r.Units {
+				t.Errorf("donor %d: does not add up: %+v", i, r)
+			}
+		}
+	})
+}

@@ -44,7 +44,7 @@ func (k *Keeper) answer(ctx context.Context, from jobs.NodeID, verb protocol.Ver
 	case protocol.Offer:
 		return ask(body, func(q *protocol.OfferRequest) (*protocol.OfferAnswer, error) { return k.offer(ctx, from, q) })
 	case protocol.Watch:
-		return ask(body, func(q *protocol.WatchRequest) (*protocol.WatchAnswer, error) { return k.watch(ctx, q) })
+		return ask(body, func(q *protocol.WatchRequest) (*protocol.WatchAnswer, error) { return k.watch(ctx, from, q) })
 	case protocol.Read:
 		return ask(body, func(q *protocol.ReadRequest) (*protocol.ReadAnswer, error) { return k.read(from, q) })
 	case protocol.Summary:
@@ -193,7 +193,7 @@ func (k *Keeper) waitFor(ctx context.Context, s *shard, millis uint32, ready fun
 	}
 }
 
-func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol.WatchAnswer, error) {
+func (k *Keeper) watch(ctx context.Context, from jobs.NodeID, q *protocol.WatchRequest) (*protocol.WatchAnswer, error) {
 	if len(q.Holds) > jobs.MaxGrantHolds || len(q.Units) > jobs.MaxGrantHolds {
 		return nil, protocol.Refuse(protocol.Bad, "more than %d replicas", jobs.MaxGrantHolds)
 	}
@@ -206,7 +206,7 @@ func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol
 		var seals []*jobs.Record
 		for _, n := range q.Units {
 			if int(n) < s.ledger.Units() && s.done(int(n)) {
-				a.Decided = append(a.Decided, n)
+				s.decided(a, n, from)
 			}
 		}
 		for _, h := range q.Holds {
@@ -214,7 +214,7 @@ func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol
 				continue
 			}
 			if s.done(int(h.Unit)) {
-				a.Decided = append(a.Decided, h.Unit)
+				s.decided(a, h.Unit, from)
 			}
 			if rs, ok := s.ledger.RoundComplete(int(h.Unit), h.Replica); ok {
 				a.Ready = append(a.Ready, h)
@@ -225,6 +225,19 @@ func (k *Keeper) watch(ctx context.Context, q *protocol.WatchRequest) (*protocol
 		return len(a.Ready) > 0 || len(a.Decided) > 0
 	})
 	return a, nil
+}
+
+// decided tells a worker that a unit is decided, and what that means for its vote. The caller holds
+// mu.
+func (s *shard) decided(a *protocol.WatchAnswer, n uint16, worker jobs.NodeID) {
+	a.Decided = append(a.Decided, n)
+	switch agrees, voted := s.ledger.Verdict(int(n)).Agrees(worker); {
+	case !voted:
+	case agrees:
+		a.Accepted = append(a.Accepted, n)
+	default:
+		a.Against = append(a.Against, n)
+	}
 }
 
 // done reports whether a unit is decided and its output bytes are here. The caller holds mu.

@@ -167,12 +167,15 @@ type WatchRequest struct {
 	Wait  uint32      // milliseconds
 }
 
-// WatchAnswer has the seals of those rounds, and says which units are decided already.
+// WatchAnswer has the seals of those rounds, and says which units are decided already, and in
+// which of them the asker's vote is what was decided, or against it.
 type WatchAnswer struct {
-	_       struct{} `cbor:",toarray"`
-	Ready   []jobs.Hold
-	Seals   []jobs.Batch
-	Decided []uint16
+	_        struct{} `cbor:",toarray"`
+	Ready    []jobs.Hold
+	Seals    []jobs.Batch
+	Decided  []uint16
+	Accepted []uint16
+	Against  []uint16
 }
 
 // ReadRequest asks for all records of some units, and with General for those about none.

@@ -127,6 +127,8 @@ type Sealed struct {
 	Ready   []jobs.Hold              // a majority shows the round's seals
 	Seals   map[uint16][]jobs.Digest // their record ids, by unit
 	Decided []uint16                 // units a majority calls decided
+	// Of the decided, those whose answers a majority says the asker's vote gave, or contradicts.
+	Accepted, Against []uint16
 }
 
 // Watch waits until a majority of keepers shows the seals that some hold's round asks for, or
@@ -137,13 +139,16 @@ func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 	if err != nil {
 		return nil, err
 	}
-	ready, decided := map[jobs.Hold]int{}, map[uint16]int{}
+	ready, decided, accepted, against := map[jobs.Hold]int{}, map[uint16]int{}, map[uint16]int{}, map[uint16]int{}
+	mine := func(n uint16) bool {
+		return slices.Contains(units, n) || slices.ContainsFunc(holds, func(h jobs.Hold) bool { return h.Unit == n })
+	}
 	out := &Sealed{Seals: map[uint16][]jobs.Digest{}}
 	for _, r := range replies {
 		tally(ready, r.answer.Ready, func(h jobs.Hold) bool { return slices.Contains(holds, h) })
-		tally(decided, r.answer.Decided, func(n uint16) bool {
-			return slices.Contains(units, n) || slices.ContainsFunc(holds, func(h jobs.Hold) bool { return h.Unit == n })
-		})
+		tally(decided, r.answer.Decided, mine)
+		tally(accepted, r.answer.Accepted, mine)
+		tally(against, r.answer.Against, mine)
 		for _, s := range c.open(r.answer.Seals, ref) {
 			if b, ok := s.Body.(*jobs.Seal); ok && !slices.Contains(out.Seals[b.Unit], s.ID) {
 				out.Seals[b.Unit] = append(out.Seals[b.Unit], s.ID)
@@ -156,11 +161,18 @@ func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 			out.Ready = append(out.Ready, h)
 		}
 	}
-	for n, votes := range decided {
-		if votes >= need {
-			out.Decided = append(out.Decided, n)
+	out.Decided, out.Accepted, out.Against = most(decided, need), most(accepted, need), most(against, need)
+	return out, nil
+}
+
+// most are the units that enough keepers named, in order.
+func most(votes map[uint16]int, need int) []uint16 {
+	var out []uint16
+	for n, v := range votes {
+		if v >= need {
+			out = append(out, n)
 		}
 	}
-	slices.Sort(out.Decided)
-	return out, nil
+	slices.Sort(out)
+	return out
 }
