@@ -14,6 +14,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/service"
 )
 
 func (p *program) donateCommand() *cobra.Command {
@@ -110,7 +111,12 @@ func (p *program) donateThere(ctx context.Context, s *session, d api.Donation) e
 }
 
 // serve is a node in the foreground: it says where it is and what it does, until Ctrl-C.
-func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
+func (p *program) serve(ctx context.Context, o nodeOptions) error {
+	return service.Run(ctx, errTerminated, func(ctx context.Context) error { return p.serveAs(ctx, o, service.TheManager()) })
+}
+
+// serveAs is serve for the system that has started this process, if one has.
+func (p *program) serveAs(ctx context.Context, o nodeOptions, manager *service.Manager) (err error) {
 	s, ctx, err := p.start(ctx, o)
 	if err != nil {
 		return err
@@ -120,13 +126,15 @@ func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	p.tell(manager.Ready())
+	defer func() { p.tell(manager.Stopping()) }()
 	if o.Donate {
 		p.ui.lends(status)
 		if w := &o.Config.Wishes; p.tty && w.When == "idle" {
 			p.ui.startsLater(w.IdleAfter)
 		}
 	}
-	err = p.report(ctx, s, status, &o.Config)
+	err = p.report(ctx, s, status, &o.Config, manager)
 	switch {
 	case errors.Is(err, errFinished):
 		p.ui.gaveAll()
@@ -139,6 +147,13 @@ func (p *program) serve(ctx context.Context, o nodeOptions) (err error) {
 	return err
 }
 
+// tell is for word to the system that started this process, which it can go without.
+func (p *program) tell(err error) {
+	if err != nil {
+		p.log().Debug("the service manager does not listen", "error", err)
+	}
+}
+
 const (
 	reportTime = time.Second // between two looks at what a node does
 	settleTime = 5           // looks until a node that has no address yet says so
@@ -148,7 +163,7 @@ const (
 var errFinished = errors.New("finished")
 
 // report says what a node does whenever that has changed.
-func (p *program) report(ctx context.Context, s *session, status *api.Status, asked *config.Config) error {
+func (p *program) report(ctx context.Context, s *session, status *api.Status, asked *config.Config, manager *service.Manager) error {
 	place, doing, finishing := "", "", false
 	for look := 0; ; look++ {
 		now := fmt.Sprint(status.Grid.Reachable, status.Grid.Addrs)
@@ -163,7 +178,9 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, as
 		if now := doingNow(status); settled && now != doing {
 			doing = now
 			p.ui.doing(doing)
+			p.log().Info("what this node does", "doing", doing)
 		}
+		p.tell(manager.Alive(time.Now(), doingNow(status)))
 		if finishing && status.Donating.State == api.DonatingOff {
 			return errFinished
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/service"
 )
 
 // program is one run of the command: its streams, its global flags, and how it gets a node.
@@ -28,6 +29,10 @@ type program struct {
 	homeFlag       string
 	output         string
 	quiet, verbose bool
+
+	logLevel, logPath string
+	logger            *slog.Logger     // what openLog made
+	logFile           *service.LogFile // part of it, if there is one
 }
 
 func newProgram(stdin io.Reader, stdout, stderr io.Writer, open nodeOpener) *program {
@@ -41,6 +46,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	p.ui.screen.Live("")
+	p.closeLog()
 	if err == nil {
 		return 0
 	}
@@ -90,6 +96,8 @@ func (p *program) root() *cobra.Command {
 	flags.StringVar(&p.output, "output", formatTable, "`FORMAT`: table, json or jsonl")
 	flags.BoolVarP(&p.quiet, "quiet", "q", false, "say nothing but errors")
 	flags.BoolVarP(&p.verbose, "verbose", "v", false, "say what the node does")
+	flags.StringVar(&p.logLevel, "log-level", "", "`LEVEL` of the log: debug, info, warn or error (warn; info in a file)")
+	flags.StringVar(&p.logPath, "log-file", "", "`FILE` to log to as well; at 10 MiB it begins anew, three old ones are kept")
 	root.AddGroup(
 		&cobra.Group{ID: groupSubmit, Title: "Submit work:"}, &cobra.Group{ID: groupGive, Title: "Give time:"},
 		&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupMore, Title: "More:"})
@@ -100,7 +108,7 @@ func (p *program) root() *cobra.Command {
 		{groupSubmit, []*cobra.Command{p.runCommand(), p.submitCommand(), p.watchCommand(), p.resultsCommand(), p.logsCommand(), p.waitCommand(), p.cancelCommand()}},
 		{groupGive, []*cobra.Command{p.donateCommand(), p.upCommand(), p.pauseCommand(), p.resumeCommand(), p.finishCommand()}},
 		{groupLook, []*cobra.Command{p.statusCommand(), p.uiCommand(), p.peersCommand(), p.idCommand(), p.checkCommand(), p.verifyCommand(), p.creditCommand()}},
-		{groupMore, []*cobra.Command{p.demoCommand(), p.configCommand(), p.versionCommand(), p.completionCommand()}},
+		{groupMore, []*cobra.Command{p.demoCommand(), p.configCommand(), p.serviceCommand(), p.versionCommand(), p.completionCommand()}},
 	} {
 		for _, c := range add.commands {
 			c.GroupID = add.group
@@ -129,19 +137,7 @@ func (p *program) checkGlobals(*cobra.Command, []string) error {
 		return usage("use --output table, json or jsonl", "--output %q: no such format", p.output)
 	}
 	p.ui.quiet = p.quiet
-	return nil
-}
-
-// log is where parts of a node log: to the person, as much as was asked for.
-func (p *program) log() *slog.Logger {
-	level := slog.LevelWarn
-	switch {
-	case p.verbose:
-		level = slog.LevelDebug
-	case p.quiet:
-		level = slog.LevelError
-	}
-	return p.ui.screen.logger(level)
+	return p.openLog()
 }
 
 // print writes v as a document where one was asked for, and otherwise what table prints.
