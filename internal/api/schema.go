@@ -35,6 +35,10 @@ type GridStatus struct {
 	Peers     int      `json:"peers"`
 	Reachable bool     `json:"reachable"` // others can dial this node
 	Addrs     []string `json:"addrs"`
+
+	// ClockSkewSeconds is how far this machine's clock is ahead of its peers', null before
+	// one of them has told its own.
+	ClockSkewSeconds *float64 `json:"clock_skew_seconds"`
 }
 
 // The states of donating.

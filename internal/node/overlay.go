@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ type overlay struct {
 
 type greeted struct {
 	protocol.HelloAnswer
-	at time.Time
+	at    time.Time
+	ahead time.Duration // how far this machine's clock is ahead of the peer's
 }
 
 func newOverlay(self jobs.NodeID) *overlay {
@@ -145,12 +147,15 @@ func (o *overlay) greet(ctx context.Context) {
 		wg.Go(func() {
 			defer func() { <-sem }()
 			var a protocol.HelloAnswer
+			asked := time.Now()
 			if err := o.ask(ctx, id, protocol.Hello, &protocol.HelloRequest{}, &a); err != nil {
 				return
 			}
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			o.hello[id] = greeted{a, time.Now()}
+			now := time.Now()
+			// Half of the call is a guess, and a good one where calls take milliseconds.
+			o.hello[id] = greeted{a, now, asked.Add(now.Sub(asked) / 2).Sub(time.UnixMilli(a.Now))}
 		})
 	}
 	wg.Wait()
@@ -167,6 +172,22 @@ func (o *overlay) donors() (n, slots int) {
 		}
 	}
 	return n, slots
+}
+
+// skew is how far this machine's clock is ahead of its peers': the median, so that no few of
+// them can tell it anything. It is for people to read, and decides nothing.
+func (o *overlay) skew() (ahead time.Duration, known bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var all []time.Duration
+	for _, h := range o.hello {
+		all = append(all, h.ahead)
+	}
+	if len(all) == 0 {
+		return 0, false
+	}
+	slices.Sort(all)
+	return all[len(all)/2], true
 }
 
 // does is what a peer said it does.

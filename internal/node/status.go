@@ -67,6 +67,10 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 	if host, err := n.net.up(); err == nil {
 		s.Grid.Reachable = host.Server()
 	}
+	if ahead, known := n.net.skew(); known {
+		seconds := ahead.Round(time.Millisecond).Seconds()
+		s.Grid.ClockSkewSeconds = &seconds
+	}
 	w := n.worker.Stats()
 	s.Today = api.Today{CPUSeconds: w.CPU.Seconds(), Submitters: w.For, Units: int64(w.Units), Accepted: int64(w.Done), Waiting: int64(w.Waiting)}
 	working, _ := n.worker.Working()

@@ -265,6 +265,7 @@ type HelloAnswer struct {
 	Slots    uint16
 	Keeps    bool
 	Profiles []jobs.Profile
+	Now      int64 // its wall clock: Unix milliseconds
 }
 
 // BlobRequest asks for a blob of at most MaxSmallBlob bytes.
