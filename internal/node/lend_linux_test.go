@@ -1,0 +1,301 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/node"
+	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/worker/wishes"
+)
+
+// TestMain makes the test binary a guest's process where it is asked to be one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == wasm.ChildArg {
+		os.Exit(wasm.ChildMain(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+// patience is for things that take a second or two on a machine that does nothing else.
+const patience = 60 * time.Second
+
+// desk is a machine at which somebody sits, or does not.
+type desk struct {
+	mu      sync.Mutex
+	left    time.Time // zero: somebody is there
+	changed chan struct{}
+}
+
+func newDesk() *desk {
+	return &desk{left: time.Now().Add(-time.Hour), changed: make(chan struct{}, 1)}
+}
+
+func (d *desk) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (d *desk) Changed() <-chan struct{}      { return d.changed }
+
+func (d *desk) Readings() wishes.Readings {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left.IsZero() {
+		return wishes.Readings{Idle: wishes.Know(time.Duration(0))}
+	}
+	return wishes.Readings{Idle: wishes.Know(time.Since(d.left))}
+}
+
+func (d *desk) set(left time.Time) {
+	d.mu.Lock()
+	d.left = left
+	d.mu.Unlock()
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (d *desk) sitDown() { d.set(time.Time{}) }
+func (d *desk) leave()   { d.set(time.Now()) }
+
+// opened is a node that runs until the test ends.
+func opened(t *testing.T, m node.Machine, donate bool, settings map[string]string) *node.Node {
+	t.Helper()
+	flags := map[string]string{"listen": "127.0.0.1:0", "mdns": "false"}
+	for name, text := range settings {
+		flags[name] = text
+	}
+	home := t.TempDir()
+	c, err := config.Load(home, func(string) (string, bool) { return "", false }, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Open(node.Options{Home: home, Config: c, Version: "test", Donate: donate, Machine: m, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the node: %v", err)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := n.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// spinner is a program that counts so far.
+func spinner(t *testing.T, steps int64) string {
+	t.Helper()
+	loop := append([]byte{0x01, 0x01, 0x7e, 0x03, 0x40, 0x20, 0x00, 0x42, 0x01, 0x7c, 0x22, 0x00, 0x42}, signed(steps)...)
+	loop = append(loop, 0x54, 0x0d, 0x00, 0x0b, 0x0b)
+	module := []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x05\x03\x01\x00\x01\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00\x0a")
+	module = append(module, byte(len(loop)+2), 1, byte(len(loop)))
+	path := filepath.Join(t.TempDir(), "spinner.wasm")
+	if err := os.WriteFile(path, append(module, loop...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// signed is a number in LEB128.
+func signed(n int64) (b []byte) {
+	for ; n > 63; n >>= 7 {
+		b = append(b, byte(n)|0x80)
+	}
+	return append(b, byte(n))
+}
+
+// until waits for a condition and tells how long that took.
+func until(t *testing.T, what string, cond func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		if time.Since(began) > patience {
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		}
+		<-tick.C
+	}
+	return time.Since(began)
+}
+
+// guests are the states of this process's run children, as /proc tells them: "RT" is one that
+// runs and one that stands still.
+func guests(t *testing.T) string {
+	t.Helper()
+	kids, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+	if err != nil {
+		t.Skip("the children of a process are not to be had here: ", err)
+	}
+	all, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range all {
+		if text, err := os.ReadFile(more); err == nil {
+			kids = append(append(kids, ' '), text...)
+		}
+	}
+	var states strings.Builder
+	seen := map[string]bool{}
+	for _, pid := range strings.Fields(string(kids)) {
+		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if seen[pid] || err != nil || !bytes.Contains(line, []byte(wasm.ChildArg+"\x00run")) {
+			continue
+		}
+		seen[pid] = true
+		states.WriteString(field(pid, 3))
+	}
+	return states.String()
+}
+
+// field is one of /proc/PID/stat, from 1; "" where the process has gone.
+func field(pid string, n int) string {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return strings.Fields(rest)[n-3]
+}
+
+// lending is a donor at a desk that works for a submitter on inputs that take long.
+func lending(t *testing.T, settings map[string]string) (*node.Node, *desk) {
+	t.Helper()
+	d := newDesk()
+	donor := opened(t, d, true, settings)
+	id, err := donor.ID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	submitter := opened(t, newDesk(), false, map[string]string{"bootstrap": id.Addrs[0]})
+	until(t, "they meet", func() bool {
+		peers, err := submitter.Peers(t.Context())
+		return err == nil && len(peers) > 0 && len(peers[0].Roles) > 0
+	})
+	_, err = submitter.Submit(t.Context(), api.Submission{
+		Program: spinner(t, 1<<38), Range: &[2]int64{1, 64}, PerUnit: 1, Lease: 10 * time.Second, Level: "trusted", Trust: []string{id.Peer},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return donor, d
+}
+
+func donating(t *testing.T, n *node.Node) api.DonateStatus {
+	t.Helper()
+	s, err := n.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Donating
+}
+
+// A donor's machine is theirs again within a second of input, and the grid has the unit again
+// when its lease is over; silence lets work go on. The bound is three times as wide: other
+// tests run here too.
+func TestInputStopsGuestsAndSilenceLetsThemGoOn(t *testing.T) {
+	donor, d := lending(t, map[string]string{"idle-after": "2s", "cores": "2"})
+	running := func() bool { g := guests(t); return strings.Count(g, "R") == 2 }
+	until(t, "two guests run", running)
+
+	d.sitDown()
+	took := until(t, "they stand still", func() bool { return strings.Trim(guests(t), "T") == "" })
+	t.Logf("stopped %s after input", took)
+	if took > 3*time.Second {
+		t.Errorf("guests were stopped after %s", took)
+	}
+	if s := donating(t, donor); s.State != api.DonatingPaused || !strings.HasPrefix(s.Why, "computer in use since ") || !strings.HasSuffix(s.Why, ", resumes after 2 s without input") {
+		t.Errorf("status: %s: %q", s.State, s.Why)
+	}
+
+	d.leave()
+	took = until(t, "they go on", running)
+	t.Logf("went on %s after the last input", took)
+	if took < 2*time.Second || took > 6*time.Second {
+		t.Errorf("guests went on after %s of silence, not 2 s", took)
+	}
+
+	d.sitDown() // for longer than the lease
+	took = until(t, "their units are given back", func() bool {
+		s, err := donor.Status(t.Context())
+		return err == nil && len(s.Working) == 0
+	})
+	t.Logf("given back %s after input, with a lease of 10 s", took)
+	until(t, "their guests are gone", func() bool { return guests(t) == "" })
+	d.leave()
+	until(t, "others are taken", running)
+}
+
+// What other programs get of the processor beside guests is what they get without them.
+func TestOthersKeepTheProcessor(t *testing.T) {
+	donor, _ := lending(t, map[string]string{"when": "always", "cores-in-use": "4096"})
+	cores := runtime.NumCPU()
+	until(t, "guests run", func() bool { return strings.Count(guests(t), "R") >= cores })
+	var others []string
+	for range cores {
+		cmd := exec.Command("sh", "-c", "while :; do :; done")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		others = append(others, strconv.Itoa(cmd.Process.Pid))
+	}
+	got := map[bool]float64{} // ticks a second, with guests and without; in turns, as the machine has other users
+	const turns, turn = 6, 700 * time.Millisecond
+	for i := range 2 * turns {
+		with := i%2 == 0
+		act := donor.Resume
+		if !with {
+			act = func(ctx context.Context) error { return donor.Pause(ctx, 0) }
+		}
+		if err := act(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before, began := ticks(t, others), time.Now()
+		timer := time.NewTimer(turn)
+		<-timer.C
+		got[with] += (ticks(t, others) - before) / time.Since(began).Seconds() / turns
+	}
+	share := got[true] / got[false]
+	t.Logf("beside guests %d busy programs get %.1f %% of the CPU time that they get alone (%.0f and %.0f ticks a second)", cores, 100*share, got[true], got[false])
+	if share < 0.8 {
+		t.Errorf("others keep %.0f %% of the processor", 100*share)
+	}
+}
+
+// ticks is the CPU time of processes.
+func ticks(t *testing.T, pids []string) (sum float64) {
+	t.Helper()
+	for _, pid := range pids {
+		for _, n := range []int{14, 15} {
+			v, err := strconv.ParseFloat(field(pid, n), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += v
+		}
+	}
+	return sum
+}
