@@ -46,3 +46,14 @@ func (u *unit) reopen() {
 func (u *unit) mayStill(worker jobs.NodeID, replica, first uint8) bool {
 	return replica < first || len(u.voters) == 0 || slices.Contains(u.voters, worker)
 }
+
+// narrowAsked leaves of the free replicas those that a worker may take where the submitter names
+// the voters it wants.
+func (l *Ledger) narrowAsked(s *Summary, worker jobs.NodeID) {
+	first := byte(1)<<l.job.Head.Policy.Votes - 1
+	for n := range l.units {
+		if u := &l.units[n]; len(u.voters) > 0 && !slices.Contains(u.voters, worker) {
+			s.Units[2*n+1] &= first
+		}
+	}
+}

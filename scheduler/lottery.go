@@ -218,6 +218,7 @@ func (l *Ledger) lottery(now time.Time) *Lottery {
 // SummaryFor is the summary as it is told to one worker.
 func (l *Ledger) SummaryFor(now time.Time, a Applicant) Summary {
 	s := l.Summary(now)
+	l.narrowAsked(&s, a.Worker)
 	if s.Lottery == nil {
 		return s
 	}

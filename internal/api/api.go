@@ -74,4 +74,6 @@ type ResultsOptions struct {
 	Keep   bool  // hold a copy here beyond the closing of the job
 	Logs   bool  // also the standard error of inputs that did not fail; not with Follow
 	Input  int64 // only this one, from 1; 0: all. Not with Follow
+	// Provisional gives answers that are not final too: those of a strong job that goes on.
+	Provisional bool
 }

@@ -159,6 +159,9 @@ func (c *Client) Results(ctx context.Context, ref string, o ResultsOptions, f fu
 	if o.Keep {
 		query.Set("keep", "1")
 	}
+	if o.Provisional {
+		query.Set("provisional", "1")
+	}
 	if o.Logs {
 		query.Set("logs", "1")
 	}

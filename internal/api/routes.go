@@ -63,6 +63,7 @@ func (s *Server) routes() []route {
 			method: get, path: "/jobs/{job}/results", does: "the answers in input order: each a Result as a line, then as many bytes as it says", serve: s.results, stream: "application/octet-stream",
 			query: []parameter{
 				{"follow", "wait for those that are still open", false}, {"keep", "hold a copy here beyond the closing of the job", false},
+				{"provisional", "also answers that are not final yet, marked", false},
 				{"logs", "standard error also of inputs that did not fail", false}, {"input", "only this one, from 1", true},
 			},
 		},

@@ -184,6 +184,8 @@ type Job struct {
 	Inputs        Inputs    `json:"inputs"`
 	Donors        int       `json:"donors"`
 	Executions    int64     `json:"executions"`
+	OwnRuns       int64     `json:"own_runs,omitempty"`    // units that the submitter ran itself
+	Provisional   int64     `json:"provisional,omitempty"` // units whose answers stand for now, and are not final
 	Fuel          uint64    `json:"fuel"`
 	Held          int       `json:"held"`
 	Keepers       int       `json:"keepers"`
@@ -235,6 +237,8 @@ type Result struct {
 	Stderr  string `json:"stderr,omitempty"`  // the end of it
 	Reason  string `json:"reason,omitempty"`  // of a failure, for people
 	ToldBy  string `json:"told_by,omitempty"` // the peer whose words Stderr and Reason are
+	// Provisional says that the answer stands for now; at its level only the submitter makes it final.
+	Provisional bool `json:"provisional,omitempty"`
 }
 
 // Donation is what a node may use for others: settings by the names that "shoal config" knows.

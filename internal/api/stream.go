@@ -114,7 +114,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) results(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	o := ResultsOptions{Follow: query.Has("follow"), Keep: query.Has("keep"), Logs: query.Has("logs")}
+	o := ResultsOptions{Follow: query.Has("follow"), Keep: query.Has("keep"), Logs: query.Has("logs"), Provisional: query.Has("provisional")}
 	var err error
 	if o.Input, err = wholeNumber(query, "input", 0); err != nil {
 		return err

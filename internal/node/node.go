@@ -64,6 +64,7 @@ type Node struct {
 	keeper    *keeper.Keeper
 	client    *client.Client
 	submitter *submit.Submitter
+	judge     *collect.Judge
 	worker    *worker.Worker
 	sandbox   *wasm.Sandbox
 	board     *boardDriver
@@ -168,6 +169,9 @@ func (n *Node) build() (err error) {
 	n.submitter = submit.New(submit.Config{
 		Network: n.network, Signer: n.identity, Keepers: n.client, Home: n.keeper, Disk: n.table("jobs"), Blobs: n.blobs, Logger: n.log,
 	})
+	if n.judge, err = collect.NewJudge(n.table("results"), n.network, n.identity); err != nil {
+		return fmt.Errorf("the record of donors: %w", err)
+	}
 	if n.board, err = newBoardDriver(n, n.table("board")); err != nil {
 		return err
 	}

@@ -67,19 +67,19 @@ func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f 
 		return f(resultOf(job, a, o.Logs), out)
 	}
 	if o.Input > 0 {
-		return n.oneResult(ctx, c, uint64(o.Input)-1, each)
+		return n.oneResult(ctx, c, uint64(o.Input)-1, o.Provisional, each)
 	}
-	err = c.Each(following, o.Follow, each)
+	err = c.Each(following, collect.Which{Follow: o.Follow, Provisional: o.Provisional}, each)
 	if o.Follow && ctx.Err() == nil && following.Err() != nil && errors.Is(err, context.Canceled) {
-		return c.Each(ctx, false, each) // it ended short: give what there is
+		return c.Each(ctx, collect.Which{Provisional: o.Provisional}, each) // it ended short: give what there is
 	}
 	return err
 }
 
 // oneResult gives the answer of one input, which there must be.
-func (n *Node) oneResult(ctx context.Context, c *collecting, number uint64, f func(collect.Answer, io.Reader) error) error {
+func (n *Node) oneResult(ctx context.Context, c *collecting, number uint64, provisional bool, f func(collect.Answer, io.Reader) error) error {
 	open := false
-	err := c.One(ctx, number, func(a collect.Answer, out io.Reader) error {
+	err := c.One(ctx, number, provisional, func(a collect.Answer, out io.Reader) error {
 		open = a.Open
 		return f(a, out)
 	})
@@ -134,7 +134,7 @@ func (n *Node) catchUp(ctx context.Context, c *collecting) {
 // resultOf is an answer in the words of the API; logs asks for the standard error of one that
 // did not fail as well.
 func resultOf(job *jobs.Job, a collect.Answer, logs bool) api.Result {
-	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.IsPath, Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size)}
+	r := api.Result{N: int64(a.Number) + 1, Name: a.Name, IsPath: a.IsPath, Outcome: a.Tuple.Outcome.String(), Exit: a.Tuple.Exit, Size: int64(a.Tuple.Size), Provisional: a.Provisional}
 	if a.Tuple.Outcome == jobs.OK && !logs {
 		return r
 	}

@@ -214,7 +214,14 @@ func (n *Node) Submit(ctx context.Context, j Job) (*jobs.Job, error) {
 
 // Collect gathers a job's answers at this node until ctx ends or all are accepted.
 func (n *Node) Collect(ctx context.Context, job *jobs.Job) (*collect.Collector, error) {
-	c, err := collect.New(collect.Config{Keepers: n.Client, Disk: n.disk.table('c'), Blobs: n.blob, Logger: n.grid.Logger}, job)
+	cfg := collect.Config{Keepers: n.Client, Disk: n.disk.table('c'), Blobs: n.blob, Logger: n.grid.Logger}
+	if job.Head.Submitter == n.ID() {
+		var err error
+		if cfg.Judge, err = collect.NewJudge(cfg.Disk, Network, n); err != nil {
+			return nil, err
+		}
+	}
+	c, err := collect.New(cfg, job)
 	if err != nil {
 		return nil, err
 	}

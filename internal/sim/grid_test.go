@@ -27,7 +27,7 @@ func check(t *testing.T, n *Node, job *jobs.Job, within time.Duration) *collect.
 		t.Fatalf("after %s: %v; units %v, %d of %d inputs, keepers: %v", within, err, p.Units, p.Done, p.Inputs, p.Error)
 	}
 	next := uint64(0)
-	err = c.Each(ctx, false, func(a collect.Answer, out io.Reader) error {
+	err = c.Each(ctx, collect.Which{}, func(a collect.Answer, out io.Reader) error {
 		got, err := io.ReadAll(out)
 		if want := fmt.Sprint(next); string(got) != want || a.Number != next || a.Open || err != nil {
 			return fmt.Errorf("input %d: answer %q, number %d, open %v, error %v", next, got, a.Number, a.Open, err)

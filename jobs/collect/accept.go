@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/scheduler/trust"
 )
 
 // On disk: one pair for each accepted unit.
@@ -91,26 +92,40 @@ func (c *Collector) accept(shard uint32, n uint16, u *unit) {
 
 // count adds an accepted unit to the tally. The caller holds mu, or is alone.
 func (c *Collector) count(u *unit, answered uint64) {
-	t := &c.tally
-	t.Units++
+	c.tally.add(u, answered, 1)
+	for i := range u.Donors {
+		c.earned(&u.Donors[i], 1)
+	}
+}
+
+// discount takes a unit back that was counted. The caller holds mu.
+func (c *Collector) discount(u *unit, answered uint64) {
+	c.tally.add(u, answered, minusOne)
+	for i := range u.Donors {
+		c.earned(&u.Donors[i], minusOne)
+	}
+}
+
+const minusOne = ^uint64(0) // counters wrap
+
+// add adds a unit once, or minus once.
+func (t *Tally) add(u *unit, answered, once uint64) {
+	t.Units += once
 	switch u.State {
 	case scheduler.Failed:
-		t.Failed++
+		t.Failed += once
 	case scheduler.Stuck:
-		t.Stuck++
+		t.Stuck += once
 	default:
-		t.Agreed++
+		t.Agreed += once
 	}
-	t.Done += answered
-	t.BadInputs += uint64(u.Failed)
-	t.StuckInputs += uint64(len(u.Stuck))
-	t.Executions += uint64(u.Executions)
-	t.Fuel += u.Fuel
+	t.Done += answered * once
+	t.BadInputs += uint64(u.Failed) * once
+	t.StuckInputs += uint64(len(u.Stuck)) * once
+	t.Executions += uint64(u.Executions) * once
+	t.Fuel += u.Fuel * once
 	if u.Own {
-		t.Own++
-	}
-	for i := range u.Donors {
-		c.earned(&u.Donors[i])
+		t.Own += once
 	}
 }
 
@@ -118,20 +133,10 @@ func (c *Collector) count(u *unit, answered uint64) {
 // units that are left.
 func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, at jobs.NodeID, set []jobs.NodeID, todo []uint16) ([]uint16, error) {
 	rs, err := c.cfg.Keepers.Read(ctx, ref, at, todo, true)
-	for _, r := range rs {
-		if _, aerr := l.Apply(r); aerr != nil {
-			continue // not a record that belongs here: the others may still prove the unit
-		}
-		if b, ok := r.Body.(*jobs.Reveal); ok && len(b.Inline) > 0 && int(b.Unit) < len(m.Units) {
-			if h, perr := jobs.VerifyPayload(bytes.NewReader(b.Inline), int(m.Units[b.Unit].Count)); perr == nil {
-				_ = l.Attach(r, h.Tuples) // a vote that cannot be opened is no vote
-			}
-		}
-	}
+	c.apply(l, m, rs)
 	var left []uint16
-	var units []*unit
+	var done []judged
 	proofs := prove(ref, l)
-	var numbers []uint16
 	for _, n := range todo {
 		c.fetchPayloads(ctx, ref, m, l, int(n), set)
 		u, uerr := c.assemble(l, int(n))
@@ -143,22 +148,41 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 		c.keepNames(ctx, ref, &m.Units[n], set)
 		proofs.unit(n)
 		proofs.pairs = append(proofs.pairs, disk.Pair{Key: unitKey(ref, n), Value: jobs.Encode(u)})
-		units, numbers = append(units, u), append(numbers, n)
+		done = append(done, judged{n, u})
 	}
-	if len(units) == 0 {
+	if len(done) == 0 {
 		return left, err
 	}
 	if perr := c.cfg.Disk.Put(ctx, proofs.pairs...); perr != nil {
 		return todo, perr
 	}
+	c.countAll(ref, done)
+	return left, err
+}
+
+// apply merges records that were read, and opens votes whose payload came with them.
+func (c *Collector) apply(l *scheduler.Ledger, m *jobs.Manifest, rs []*jobs.Record) {
+	for _, r := range rs {
+		if _, err := l.Apply(r); err != nil {
+			continue // not a record that belongs here: the others may still prove the unit
+		}
+		if b, ok := r.Body.(*jobs.Reveal); ok && len(b.Inline) > 0 && int(b.Unit) < len(m.Units) {
+			if h, err := jobs.VerifyPayload(bytes.NewReader(b.Inline), int(m.Units[b.Unit].Count)); err == nil {
+				_ = l.Attach(r, h.Tuples) // a vote that cannot be opened is no vote
+			}
+		}
+	}
+}
+
+// countAll counts units that were accepted, each once.
+func (c *Collector) countAll(ref protocol.ShardRef, done []judged) {
 	c.mu.Lock()
 	defer c.changed.Raise()
 	defer c.mu.Unlock()
-	for i, u := range units {
-		c.accept(ref.Shard, numbers[i], u)
+	for _, x := range done {
+		c.accept(ref.Shard, x.number, x.unit)
 	}
 	c.recount(ref.Shard)
-	return left, err
 }
 
 // fetchPayloads gets what a unit's votes are opened with, until the unit is decided, and then the
@@ -189,6 +213,16 @@ func (c *Collector) haveAnswers(v *scheduler.Verdict) bool {
 		}
 	}
 	return false
+}
+
+// openVotes fetches what a unit's votes are opened with, all of them: who judges wants to know who
+// said otherwise, too.
+func (c *Collector) openVotes(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, n int, set []jobs.NodeID) {
+	for _, r := range l.Wanted() {
+		if int(r.Body.(*jobs.Reveal).Unit) == n {
+			c.fetchPayload(ctx, ref, m, l, r, set)
+		}
+	}
 }
 
 // has reports whether a reveal's payload is here.
@@ -276,6 +310,37 @@ func (c *Collector) assemble(l *scheduler.Ledger, n int) (*unit, error) {
 		u.Own = u.Own || vote.Own
 	}
 	return u, nil
+}
+
+// assembleAnswer turns an answer that was decided on into what is kept of it: all from one vote.
+func (c *Collector) assembleAnswer(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, n int, d trust.Decision, set []jobs.NodeID) (*unit, error) {
+	v := l.Verdict(n)
+	u := &unit{State: scheduler.Agreed, Executions: uint32(len(l.Reveals(n))), Own: d.Own}
+	for i := range v.Votes {
+		x := &v.Votes[i]
+		b := x.Reveal.Body.(*jobs.Reveal)
+		if b.Tuples != d.Answer || x.Own != d.Own || !c.has(x.Reveal) && !c.fetchPayload(ctx, ref, m, l, x.Reveal, set) {
+			continue
+		}
+		p := part{Worker: x.Worker, Inline: b.Inline, Payload: b.Payload}
+		for k, t := range x.Tuples {
+			switch {
+			case t.Outcome == jobs.GaveUp:
+				u.State = scheduler.Stuck
+				u.Stuck = append(u.Stuck, uint16(k))
+				continue
+			case t.Outcome.Failed():
+				u.Failed++
+				u.State = max(u.State, scheduler.Failed)
+			}
+			u.Fuel += t.Fuel
+			p.Inputs = append(p.Inputs, uint16(k))
+		}
+		u.Parts = []part{p}
+		u.Donors = sharesOf(v, int(c.job.Head.Policy.Votes))
+		return u, nil
+	}
+	return nil, fmt.Errorf("unit %d: nobody has the bytes of its answer", n)
 }
 
 // voteFor is a vote that has the answer of input i and whose bytes are here, one that is used

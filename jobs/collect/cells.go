@@ -72,7 +72,7 @@ func (c *Collector) Failures(ctx context.Context, max int, f func(Answer)) error
 		if err != nil {
 			return err
 		}
-		err = c.eachOf(ctx, ref, m, int(b.unit), func(a Answer, _ io.Reader) error {
+		err = c.eachOf(ctx, ref, m, int(b.unit), true, func(a Answer, _ io.Reader) error {
 			if a.Open || a.Tuple.Outcome == jobs.OK {
 				return nil
 			}

@@ -27,6 +27,7 @@ type Keepers interface {
 	Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error)
 	Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, known uint64, wait time.Duration) (*scheduler.Summary, error)
 	Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, units []uint16, general bool) ([]*jobs.Record, error)
+	Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error)
 }
 
 // Blobs holds payloads and packs.
@@ -46,6 +47,8 @@ type Config struct {
 	// else the keepers are asked.
 	Manifest func(shard uint32) (*jobs.Manifest, []jobs.Digest, error)
 	Runtime  strand.Runtime // nil: goroutines
+	// Judge is this node's, where the job is its own; nobody else can finish one at strong.
+	Judge *Judge
 }
 
 // Pace of collecting.
@@ -63,7 +66,10 @@ type Collector struct {
 	rt  strand.Runtime
 	job *jobs.Job
 
+	trial *trial // nil where what the keepers' records say is all
+
 	mu        sync.Mutex
+	final     bool // at strong: nothing that was accepted can fall any more
 	manifests map[uint32]*listed
 	accepted  map[uint32][]scheduler.State // by shard and unit; Open: not accepted
 	summaries map[uint32]*scheduler.Summary
@@ -100,6 +106,15 @@ func New(cfg Config, job *jobs.Job) (*Collector, error) {
 		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, donors: map[jobs.NodeID]evidence.Share{},
 		reading: newReading(),
 	}
+	if cfg.Judge != nil && job.Head.Policy.Level >= jobs.Strong {
+		var err error
+		if c.trial, err = cfg.Judge.begin(job); err != nil {
+			return c, err
+		}
+		if _, c.final, err = cfg.Disk.Get(jobKey(finalPrefix, job.ID)); err != nil {
+			return c, err
+		}
+	}
 	return c, c.restore()
 }
 
@@ -118,7 +133,7 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 	}
 	wait := func(uint32) time.Duration { return watchAtMost }
-	if left > shardsAtOnce {
+	if left > shardsAtOnce || c.trial != nil { // where units are judged, one shard's liar concerns all
 		wait = c.patience
 	}
 	done := strand.NewQueue[uint32](shardsAtOnce)
@@ -245,7 +260,7 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 	c.summaries[ref.Shard] = sum
 	var todo []uint16
 	for n := range m.Units {
-		if sum.Unit(n).State.Decided() && c.accepted[ref.Shard][n] == scheduler.Open {
+		if c.accepted[ref.Shard][n] == scheduler.Open && c.ripe(sum.Unit(n).State) {
 			todo = append(todo, uint16(n))
 		}
 	}
@@ -259,6 +274,9 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 	if err != nil {
 		return err
 	}
+	if c.trial != nil {
+		return c.judgeShard(ctx, ref, m, set, todo)
+	}
 	ledger := scheduler.NewLedger(c.job, ref.Shard, m)
 	for _, n := range set {
 		if todo, err = c.acceptFrom(ctx, ref, m, ledger, n, set, todo); len(todo) == 0 {
@@ -266,6 +284,12 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 		}
 	}
 	return err
+}
+
+// ripe reports whether a unit in a state is worth a look. Who judges for itself looks at votes that
+// do not agree, too.
+func (c *Collector) ripe(s scheduler.State) bool {
+	return s.Decided() || c.trial != nil && (s == scheduler.Sealed || s == scheduler.Disputed)
 }
 
 // listed is a shard's manifest, and what shows that it is the one the head commits to.
@@ -310,13 +334,17 @@ func (c *Collector) listed(ctx context.Context, ref protocol.ShardRef) (*listed,
 	return m, nil
 }
 
+// complete reports whether nothing is left to do about a shard.
 func (c *Collector) complete(shard uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.trial != nil {
+		return c.final
+	}
 	return c.completeLocked(shard)
 }
 
-// completeLocked is complete for who holds mu.
+// completeLocked reports whether all of a shard is accepted. The caller holds mu.
 func (c *Collector) completeLocked(shard uint32) bool {
 	units := c.accepted[shard]
 	if units == nil {

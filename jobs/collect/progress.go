@@ -11,19 +11,21 @@ import (
 // Progress is how far a job is: what this node accepted, and for the rest what the keepers'
 // summaries say. Everything that tells people or programs of progress tells this.
 type Progress struct {
-	Units      Cell // every unit once
-	Inputs     uint64
-	Done       uint64 // inputs with an accepted answer
-	Failed     uint64 // of them, failures
-	Stuck      uint64 // inputs that were given up
-	Donors     int
-	Executions uint64
-	Fuel       uint64 // instructions of the accepted answers, each counted once
-	Forecast   pace.Forecast
-	Final      bool // nothing more will be accepted
-	Own        bool // some unit was decided by the submitter's own run
-	Closed     jobs.Act
-	Error      error // why the keepers could not be asked, if they could not
+	Units       Cell // every unit once
+	Inputs      uint64
+	Done        uint64 // inputs with an accepted answer
+	Failed      uint64 // of them, failures
+	Stuck       uint64 // inputs that were given up
+	Donors      int
+	Executions  uint64
+	Fuel        uint64 // instructions of the accepted answers, each counted once
+	Forecast    pace.Forecast
+	Final       bool   // nothing more will be accepted, and nothing falls
+	Provisional uint64 // accepted units whose answers may fall yet
+	OwnRuns     uint64 // accepted units that the submitter ran itself
+	Own         bool   // some unit was decided by the submitter's own run
+	Closed      jobs.Act
+	Error       error // why the keepers could not be asked, if they could not
 }
 
 // Cell counts units by state. A unit that its keepers call decided, and that is not accepted
@@ -130,7 +132,7 @@ func (c *Collector) Progress(now time.Time) Progress {
 	t, r := c.tally, &c.reading
 	p := Progress{
 		Units: r.open, Inputs: c.job.Head.Inputs, Done: t.Done, Failed: t.BadInputs, Stuck: t.StuckInputs,
-		Executions: t.Executions, Fuel: t.Fuel, Own: t.Own > 0, Error: c.lastErr, Closed: r.closed,
+		Executions: t.Executions, Fuel: t.Fuel, Own: t.Own > 0, OwnRuns: t.Own, Error: c.lastErr, Closed: r.closed,
 	}
 	p.Units[scheduler.Agreed] += t.Agreed
 	p.Units[scheduler.Failed] += t.Failed
@@ -142,7 +144,10 @@ func (c *Collector) Progress(now time.Time) Progress {
 			p.Donors++
 		}
 	}
-	if p.Final = t.Units == uint64(c.job.Head.Units); !p.Final {
+	if !c.finalLocked() {
+		p.Provisional = t.Units
+	}
+	if p.Final = t.Units == uint64(c.job.Head.Units) && (c.trial == nil || c.final); !p.Final {
 		p.Forecast = r.pace.Forecast(now, p.Inputs-t.Done-t.StuckInputs)
 	}
 	return p
@@ -153,6 +158,18 @@ func (c *Collector) Pace() []pace.Sample {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]pace.Sample(nil), c.reading.pace.Samples()...)
+}
+
+// finalLocked reports whether what is accepted is final. Paranoid needs nobody's word but the
+// votes'; at strong any answer may fall until all are in. The caller holds mu.
+func (c *Collector) finalLocked() bool {
+	switch c.job.Head.Policy.Level {
+	case jobs.Strong:
+		return c.trial != nil && c.final
+	case jobs.Paranoid:
+		return c.trial != nil
+	}
+	return true
 }
 
 // CaughtUp reports whether everything that the keepers' last summaries call decided is accepted.

@@ -155,9 +155,9 @@ func sharesOf(v *scheduler.Verdict, need int) []share {
 	return out
 }
 
-// earned adds a unit's share to its donor's. The caller holds mu, or is alone.
-func (c *Collector) earned(s *share) {
+// earned adds a unit's share to its donor's once, or minus once. The caller holds mu, or is alone.
+func (c *Collector) earned(s *share, once uint64) {
 	total := c.donors[s.Donor]
-	total.Add(evidence.Share{Units: min(s.Inputs, 1), Inputs: s.Inputs, Fuel: s.Fuel, Late: s.Late})
+	total.Add(evidence.Share{Units: min(s.Inputs, 1) * once, Inputs: s.Inputs * once, Fuel: s.Fuel * once, Late: s.Late * once})
 	c.donors[s.Donor] = total
 }

@@ -24,11 +24,18 @@ type Answer struct {
 	Stderr []byte
 	ToldBy jobs.NodeID // whose payload it is from
 	Open   bool        // no answer yet
+	// Provisional says that the answer stands for now: at its level only the submitter makes it final.
+	Provisional bool
+}
+
+// Which says which answers Each gives.
+type Which struct {
+	Follow      bool // wait for what is open; else open inputs are told as such
+	Provisional bool // those that are not final too; else they count as open
 }
 
 // Each calls f with every input's answer, in input order; output is only good within the call.
-// With follow it waits for what is open, else open inputs are told as such.
-func (c *Collector) Each(ctx context.Context, follow bool, f func(a Answer, output io.Reader) error) error {
+func (c *Collector) Each(ctx context.Context, which Which, f func(a Answer, output io.Reader) error) error {
 	for shard := range c.job.Head.Shards() {
 		ref := protocol.ShardRef{Job: c.job.ID, Shard: shard}
 		m, err := c.manifest(ctx, ref)
@@ -36,12 +43,12 @@ func (c *Collector) Each(ctx context.Context, follow bool, f func(a Answer, outp
 			return err
 		}
 		for n := range m.Units {
-			if follow {
-				if err := c.waitFor(ctx, shard, n); err != nil {
+			if which.Follow {
+				if err := c.waitFor(ctx, shard, n, which.Provisional); err != nil {
 					return err
 				}
 			}
-			if err := c.eachOf(ctx, ref, m, n, f); err != nil {
+			if err := c.eachOf(ctx, ref, m, n, which.Provisional, f); err != nil {
 				return err
 			}
 		}
@@ -49,11 +56,11 @@ func (c *Collector) Each(ctx context.Context, follow bool, f func(a Answer, outp
 	return nil
 }
 
-func (c *Collector) waitFor(ctx context.Context, shard uint32, n int) error {
+func (c *Collector) waitFor(ctx context.Context, shard uint32, n int, provisional bool) error {
 	for {
 		mark := c.changed.Mark()
 		c.mu.Lock()
-		ok := c.accepted[shard][n] != scheduler.Open
+		ok := c.accepted[shard][n] != scheduler.Open && (provisional || c.finalLocked())
 		c.mu.Unlock()
 		if ok {
 			return nil
@@ -64,18 +71,21 @@ func (c *Collector) waitFor(ctx context.Context, shard uint32, n int) error {
 	}
 }
 
-func (c *Collector) eachOf(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, n int, f func(Answer, io.Reader) error) error {
+func (c *Collector) eachOf(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, n int, provisional bool, f func(Answer, io.Reader) error) error {
 	first := m.FirstInput(n)
 	names, err := c.names(ctx, ref, m, n)
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	final := c.finalLocked()
+	c.mu.Unlock()
 	raw, ok, err := c.cfg.Disk.Get(unitKey(ref, uint16(n)))
 	if err != nil {
 		return err
 	}
 	var u unit
-	if ok {
+	if ok = ok && (final || provisional); ok {
 		if err := jobs.Decode(raw, protocol.MaxMessage, &u); err != nil {
 			return err
 		}
@@ -90,7 +100,7 @@ func (c *Collector) eachOf(ctx context.Context, ref protocol.ShardRef, m *jobs.M
 		}
 	}()
 	for i := range int(m.Units[n].Count) {
-		a := Answer{Number: first + uint64(i), Open: !ok, Tuple: jobs.Tuple{Outcome: jobs.GaveUp}}
+		a := Answer{Number: first + uint64(i), Open: !ok, Provisional: ok && !final, Tuple: jobs.Tuple{Outcome: jobs.GaveUp}}
 		a.Name, a.IsPath = names(i)
 		var out io.Reader = bytes.NewReader(nil)
 		for _, r := range readers {

@@ -292,7 +292,9 @@ func (s *shard) readable(n int, all bool) []*jobs.Record {
 	for _, r := range rs {
 		rs = append(rs, s.ledger.Grants(r.Body.(*jobs.Seal).Grants)...)
 	}
-	if all || s.ledger.Verdict(n).State.Decided() {
+	// At strong and paranoid nothing is decided before the submitter says so, and who votes late
+	// must not be able to copy.
+	if all || s.job.Head.Policy.Level < jobs.Strong && s.ledger.Verdict(n).State.Decided() {
 		rs = append(rs, s.ledger.Reveals(n)...)
 	}
 	return rs

@@ -205,9 +205,7 @@ func (a *Acceptance) blame(donor jobs.NodeID, lied bool) {
 	case lied:
 		a.book.change(donor, func(d *Donor) { d.Burned, d.Accepted = true, 0 })
 		for _, n := range a.leaning[a.numberOf(donor)] {
-			if !a.units[n].own {
-				a.again[n] = true
-			}
+			a.question(n, donor)
 		}
 	default:
 		if d.Proven() {
@@ -223,10 +221,19 @@ func (a *Acceptance) blame(donor jobs.NodeID, lied bool) {
 func (a *Acceptance) doubt(donor jobs.NodeID) {
 	units := a.leaning[a.numberOf(donor)]
 	for _, n := range units[max(0, len(units)-a.plan.Doubt):] {
-		if u := &a.units[n]; !u.own {
+		if u := &a.units[n]; u.doubt == 0 {
 			u.doubt = 1
-			a.again[n] = true
+			if u.extra == 0 {
+				a.question(n, donor)
+			}
 		}
+	}
+}
+
+// question has a unit judged again, if its answer stands on a donor's word.
+func (a *Acceptance) question(n uint32, donor jobs.NodeID) {
+	if u := &a.units[n]; u.accepted && !u.own && slices.Contains(u.right, a.numberOf(donor)) {
+		a.again[n] = true
 	}
 }
 

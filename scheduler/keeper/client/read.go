@@ -122,7 +122,7 @@ func closed(sums []*scheduler.Summary, n int) jobs.Act {
 func mergeUnit(sums []*scheduler.Summary, i int) [2]byte {
 	var states [16]int
 	var free [8]int
-	held, n := 0, 0
+	held, own, n := 0, 0, 0
 	for _, s := range sums {
 		if s == nil {
 			continue
@@ -132,6 +132,9 @@ func mergeUnit(sums []*scheduler.Summary, i int) [2]byte {
 		states[u.State&15]++
 		if u.Held {
 			held++
+		}
+		if u.Own {
+			own++
 		}
 		for r := range free {
 			free[r] += int(u.Free>>r) & 1
@@ -147,6 +150,9 @@ func mergeUnit(sums []*scheduler.Summary, i int) [2]byte {
 	out := [2]byte{byte(best)}
 	if held >= scheduler.Majority(n) {
 		out[0] |= scheduler.HeldFlag
+	}
+	if own > 0 { // signed by the submitter: one keeper that says so is enough for it to look
+		out[0] |= scheduler.OwnFlag
 	}
 	for r := range free {
 		if free[r] >= scheduler.Majority(n) {
