@@ -280,6 +280,12 @@ func (h homeOnly) Job(ctx context.Context, ref string) (*api.Job, error) {
 	return j, onlyGridKnows(ref, err)
 }
 
+// Explain is read from the home.
+func (h homeOnly) Explain(ctx context.Context, ref string) (*api.Explanation, error) {
+	e, err := h.Node.Explain(ctx, ref)
+	return e, onlyGridKnows(ref, err)
+}
+
 func onlyGridKnows(ref string, err error) error {
 	if e := api.AsError(err); e != nil && e.Code == api.CodeNotFound && !strings.Contains(e.Message, "ambiguous") {
 		return &api.Error{Code: api.CodeNoNode, Message: fmt.Sprintf("no node is running, and this home does not know job %s", ref)}

@@ -157,6 +157,19 @@ func jobDetail(w io.Writer, j *api.Job) {
 	}
 }
 
+// explanationText is where a job stands, and under it why, with something to try for each reason.
+func explanationText(w io.Writer, e *api.Explanation) {
+	j := e.Job
+	j.Waits = "" // which is the first reason
+	fmt.Fprintf(w, "%s  %s  %s\n", short(j.Job), oneLine(j.Name), progressLine(&j))
+	for _, r := range e.Reasons {
+		fmt.Fprintf(w, "why  %s\n", oneLine(r.What))
+		if r.Try != "" {
+			fmt.Fprintf(w, "try  %s\n", oneLine(r.Try))
+		}
+	}
+}
+
 func unitWords(u api.Units) string {
 	parts := []string{fmt.Sprintf("%d of %d agreed", u.Agreed, u.Total)}
 	for _, p := range []struct {

@@ -36,6 +36,8 @@ type Node interface {
 	Job(ctx context.Context, ref string) (*Job, error)
 	// Detail reads a job as the page shows it, its units in at most so many cells.
 	Detail(ctx context.Context, ref string, cells int) (*Detail, error)
+	// Explain says why a job is where it is, and what can be done about it.
+	Explain(ctx context.Context, ref string) (*Explanation, error)
 	// Watch calls f with the reading as it is now, and again whenever it has changed, at
 	// most ten times a second, until the job is final, f fails or ctx ends.
 	Watch(ctx context.Context, ref string, f func(*Job) error) error

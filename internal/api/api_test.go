@@ -38,6 +38,10 @@ func (b *bench) Detail(_ context.Context, _ string, cells int) (*Detail, error) 
 	b.did = append(b.did, fmt.Sprintf("detail %d", cells))
 	return sampleDetail(), nil
 }
+func (b *bench) Explain(_ context.Context, ref string) (*Explanation, error) {
+	b.did = append(b.did, "explain "+ref)
+	return sampleExplanation(), nil
+}
 func (b *bench) Submit(_ context.Context, s Submission, lines io.Reader) (*Submitted, error) {
 	return b.submit(s, lines)
 }
@@ -106,6 +110,7 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
 	check(t, []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, first(c.Settings(ctx)))
 	check(t, sampleDetail(), first(c.Detail(ctx, "abc", 100_000)))
+	check(t, sampleExplanation(), first(c.Explain(ctx, "abc")))
 	for _, err := range []error{
 		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Settings: map[string]string{"cores": "2"}}),
 		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx), c.Set(ctx, map[string]string{"cores": "2"}),
@@ -114,7 +119,7 @@ func TestDocumentsCross(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"detail 2048", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]"}, b.did)
+	check(t, []string{"detail 2048", "explain abc", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]"}, b.did)
 }
 
 type answer[T any] struct {

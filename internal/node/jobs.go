@@ -339,34 +339,6 @@ func stateOf(r *api.Job, closed jobs.Act, expired bool) (string, bool) {
 	return api.JobOpen, false
 }
 
-// waits says in words what an open job waits for, if anything stands in its way.
-func (n *Node) waits(job *jobs.Job, p *collect.Progress, r *api.Job) string {
-	if !n.isRunning() {
-		return "no node runs here: this is what its home knows; the grid may be further"
-	}
-	donors, _ := n.net.donors()
-	if n.donatingNow() && job.Head.Submitter != n.self {
-		donors++
-	}
-	votes := int(job.Head.Policy.Votes)
-	n.mu.Lock()
-	here := n.runHere[job.ID]
-	n.mu.Unlock()
-	switch {
-	case here || r.Own && n.donatingNow():
-		return ""
-	case job.Head.Policy.Level == jobs.Trusted && donors == 0:
-		return "needs a donor that it trusts, none is seen"
-	case job.Head.Policy.Level != jobs.Trusted && donors < votes:
-		return fmt.Sprintf("needs %s, %d known", more(votes-donors, "donor"), donors)
-	case r.Units.Disputed > 0:
-		return fmt.Sprintf("%s disputed: donors do not agree", plural(int(r.Units.Disputed), "unit"))
-	case p.Error != nil:
-		return "its keepers cannot be asked: " + p.Error.Error()
-	}
-	return ""
-}
-
 func more(n int, word string) string {
 	if n == 1 {
 		return "1 more " + word

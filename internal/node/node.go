@@ -342,6 +342,7 @@ func (n *Node) sayHello() *protocol.HelloAnswer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := &protocol.HelloAnswer{Donating: n.taking(), Slots: uint16(n.worker.Slots()), Profiles: profiles(), Now: time.Now().UnixMilli()}
+	a.Lends, a.Memory = n.donate.on && !n.donate.finishing, n.lending.decision.Memory
 	a.Keeps = n.host != nil && n.host.Server()
 	return a
 }

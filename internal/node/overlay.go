@@ -197,6 +197,17 @@ func (o *overlay) does(id jobs.NodeID) protocol.HelloAnswer {
 	return o.hello[id].HelloAnswer
 }
 
+// all is what each connected peer said it does.
+func (o *overlay) all() map[jobs.NodeID]protocol.HelloAnswer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := make(map[jobs.NodeID]protocol.HelloAnswer, len(o.hello))
+	for id, h := range o.hello {
+		out[id] = h.HelloAnswer
+	}
+	return out
+}
+
 // keepersInSight reports whether some other node could keep shards.
 func (o *overlay) keepersInSight() bool {
 	for _, p := range o.peers() {

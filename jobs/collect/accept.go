@@ -277,6 +277,9 @@ func answers(v *scheduler.Verdict, vote *scheduler.Vote) bool {
 	return true
 }
 
+// ErrNoBytes is that answers are agreed whose bytes nobody in sight has.
+var ErrNoBytes = errors.New("nobody has the bytes of the answer")
+
 // assemble turns a decided unit into what is kept of it: for each input a vote that has its
 // answer, as few votes as that takes.
 func (c *Collector) assemble(l *scheduler.Ledger, n int) (*unit, error) {
@@ -294,7 +297,7 @@ func (c *Collector) assemble(l *scheduler.Ledger, n int) (*unit, error) {
 		u.Fuel += v.Input(i).Tuple.Fuel
 		vote := c.voteFor(v, i, parts)
 		if vote == nil {
-			return nil, fmt.Errorf("unit %d: nobody has the bytes of input %d", n, i)
+			return nil, fmt.Errorf("unit %d, input %d: %w", n, i, ErrNoBytes)
 		}
 		at, ok := parts[vote.Worker]
 		if !ok {

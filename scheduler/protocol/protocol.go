@@ -261,11 +261,13 @@ type HelloRequest struct {
 // HelloAnswer says it. It is informative: nothing is decided by it.
 type HelloAnswer struct {
 	_        struct{} `cbor:",toarray"`
-	Donating bool
+	Donating bool     // now
 	Slots    uint16
 	Keeps    bool
 	Profiles []jobs.Profile
-	Now      int64 // its wall clock: Unix milliseconds
+	Now      int64  // its wall clock: Unix milliseconds
+	Lends    bool   // its owner donates, though perhaps not at the moment
+	Memory   uint64 // bytes that it lends to programs; 0: not said
 }
 
 // BlobRequest asks for a blob of at most MaxSmallBlob bytes.
