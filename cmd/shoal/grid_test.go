@@ -36,6 +36,7 @@ func TestGrid(t *testing.T) {
 		{"one node", honest, gridOfOne},
 		{"two nodes", honest, gridOfTwo},
 		{"three nodes", honest, gridOfThree},
+		{"evidence", honest, gridProves},
 		{"one home, one node", honest, gridGuardsItsHomes},
 		{"no gossip", honest, gridWithoutGossip},
 		{"bootstrap gone", honest, gridWithoutBootstrap},

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -182,5 +183,31 @@ func TestAnotherSubmitter(t *testing.T) {
 	r := check(t, newWorld(t, 1, 1, standard()).agreeAll().file(), Options{Submitter: keyOf("somebody").ID()})
 	if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), "the head: the job is signed by 12D3") {
 		t.Errorf("%v", r.Findings)
+	}
+}
+
+// BenchmarkMillion is a job of a million inputs in units of 1,000: how large its evidence is, what
+// checking it costs, and that memory does not grow with it.
+func BenchmarkMillion(b *testing.B) {
+	w := newWorld(b, 1_000_000, 1000, standard())
+	w.large = true
+	w.agreeAll()
+	file := w.file()
+	for b.Loop() {
+		peak := uint64(0)
+		r := check(b, file, Options{Unit: func(u *Unit) error {
+			if u.Index%100 == 0 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
+			}
+			return nil
+		}})
+		if !r.Valid() || r.Answers != 1_000_000 {
+			b.Fatalf("%d answers: %v", r.Answers, r.Findings)
+		}
+		b.ReportMetric(float64(len(file))/1e6, "MB-file")
+		b.ReportMetric(float64(peak-min(peak, uint64(len(file))))/1e6, "MB-heap") // with the job's own records
 	}
 }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/gridtest"
+)
+
+// gridProves: the answers of a job that strangers ran are proved to somebody else, in a home where
+// nothing ever was; what they earned follows from the same file, and what they say of themselves
+// fits it.
+func gridProves(t *testing.T, g *gridtest.Grid) {
+	submitter := g.Found("submitter", "up")
+	donors := g.Donors(3)
+	g.Meet(3, append(donors, submitter)...)
+	program := writeBurner(t, 1)
+	job, _ := submitter.Submit(program, "--range", "1..12", "--per-unit", "2")
+	wantDone(t, submitter.AwaitEnd(job))
+
+	dir := t.TempDir()
+	proof, out := filepath.Join(dir, "proof"), filepath.Join(dir, "out")
+	if s := submitter.Shoal("results", job, "-d", out, "--evidence", proof); s.Code != 0 {
+		t.Fatalf("results: exit code %d\n%s", s.Code, s.Err)
+	}
+	stranger := g.Node("stranger")
+	s := stranger.Shoal("verify", proof, "-d", out, "--rerun", "3", "--program", program, "--output", "json")
+	var found verifyDocument
+	if err := json.Unmarshal(s.Out, &found); err != nil || s.Code != 0 {
+		t.Fatalf("verify: exit code %d, %v\n%s%s", s.Code, err, s.Out, s.Err)
+	}
+	if !found.Valid || found.Job != job || found.Units.Proved != 6 || found.Units.Independent != 6 || found.Outputs.Right != 12 || found.Rerun.Same != 6 {
+		t.Errorf("verify found %s", s.Out)
+	}
+
+	var earned api.Credit
+	s = stranger.Shoal("credit", "--evidence", proof, "--output", "json")
+	if err := json.Unmarshal(s.Out, &earned); err != nil || s.Code != 0 {
+		t.Fatalf("credit: exit code %d, %v\n%s%s", s.Code, err, s.Out, s.Err)
+	}
+	inputs := uint64(0)
+	for _, e := range earned.Earned {
+		if inputs += e.Inputs; e.Fuel == 0 {
+			t.Errorf("no fuel for %d inputs of %s", e.Inputs, e.Donor)
+		}
+	}
+	if inputs != 2*12 {
+		t.Errorf("credit for %d inputs, with two votes for each of 12", inputs)
+	}
+	g.Until("the donors' own accounts are of 12 units", func() bool {
+		units := int64(0)
+		for _, d := range donors {
+			var own api.Credit
+			if json.Unmarshal(d.Shoal("credit", "--output", "json").Out, &own) != nil {
+				return false
+			}
+			for _, r := range own.Done {
+				units += r.Accepted
+			}
+		}
+		return units == 12
+	})
+
+	text, err := os.ReadFile(proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)*2/3] ^= 1
+	write(t, proof, string(text))
+	if s := stranger.Shoal("verify", proof); s.Code != api.CodeRefused {
+		t.Errorf("a flipped bit: exit code %d\n%s%s", s.Code, s.Out, s.Err)
+	}
+}
