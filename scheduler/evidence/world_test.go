@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -32,7 +33,8 @@ type world struct {
 	ledgers   []*scheduler.Ledger
 	units     []uint32 // inputs of each unit of shard 0
 
-	large bool // payloads are blobs
+	large    bool // payloads are blobs
+	distinct bool // no two inputs have the same answer
 }
 
 const network = "test"
@@ -131,6 +133,9 @@ func (w *world) run(name string, shard uint32, unit uint16, replica uint8, twist
 	var out bytes.Buffer
 	for i := range m.Units[unit].Count {
 		a := answer(first + uint64(i))
+		if w.distinct {
+			a = fmt.Append(a, first+uint64(i))
+		}
 		x := jobs.Tuple{Outcome: jobs.OK, Output: jobs.BlobOf(a).Digest, Size: uint64(len(a)), Fuel: 100 + uint64(i)}
 		if twist != nil {
 			twist(int(i), &x)
