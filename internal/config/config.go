@@ -26,8 +26,7 @@ type Config struct {
 	// signed in one is worth nothing in the other.
 	Network string
 	// Listen is where others reach the node. No address means every interface, port 0 any
-	// free port. The default port gives way to another if it is taken; one that was asked
-	// for does not.
+	// free port. A port that is taken gives way to another, and the person is told.
 	Listen netip.AddrPort
 	// Bootstrap is multiaddrs, ending in /p2p/ID, of nodes through which to join.
 	Bootstrap []string
