@@ -19,7 +19,7 @@ func creditTable(w io.Writer, c *api.Credit) {
 	creditSince(w, c, time.Now().UTC())
 }
 
-// spans are the times of which an account is told, by how many days they reach back; -1: all.
+// creditSince tells an account as it stands at a time.
 func creditSince(w io.Writer, c *api.Credit, now time.Time) {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(c.Done) > 0 {
