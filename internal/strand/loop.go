@@ -356,3 +356,9 @@ func (m *Machine) Wait(ctx context.Context, d time.Duration, marks ...Mark) erro
 	f.pause()
 	return ctx.Err()
 }
+
+// Asleep reports whether the machine is suspended.
+func (m *Machine) Asleep() bool { return m.asleep }
+
+// Strands is how many strands the machine has.
+func (m *Machine) Strands() int { return len(m.fibers) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,8 +68,10 @@ type shard struct {
 	payloads bool      // some reveal's payload may have to be fetched
 	fetchAt  time.Time // when to look for those next
 
-	unsaved []*jobs.Record // in the ledger, not on disk: writing them failed
-	writing strand.Group   // writes of fresh records under way
+	unwritten map[jobs.Digest]bool // in the ledger, not on disk yet
+	unsaved   []*jobs.Record       // of them, those that could not be written
+	written   strand.Signal        // raised when a write has ended
+	writing   strand.Group         // merges under way
 }
 
 // openShard checks a shard's description again, whoever it came from.
@@ -92,7 +95,7 @@ func (k *Keeper) newShard(m meta) (*shard, error) {
 	return &shard{
 		ref: protocol.ShardRef{Job: job.ID, Shard: m.Shard}, job: job, manifest: manifest, meta: m,
 		local: m.Local, complete: m.Complete, begunAt: k.rt.Now(),
-		fetching: map[jobs.Digest]time.Time{},
+		fetching: map[jobs.Digest]time.Time{}, unwritten: map[jobs.Digest]bool{},
 	}, nil
 }
 
@@ -109,7 +112,8 @@ func owner(ref protocol.ShardRef) string {
 	return fmt.Sprintf("keep/%s/%d", ref.Job, ref.Shard)
 }
 
-// merge adds verified records and makes the new ones durable before it returns.
+// merge adds verified records; all of them are durable when it returns, also those that somebody
+// else brought and is still writing.
 func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh, refused int, err error) {
 	var added []*jobs.Record
 	s.mu.Lock()
@@ -124,35 +128,64 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 			refused++
 		case ok:
 			added = append(added, r)
+			s.unwritten[r.ID] = true
 			attachInline(s.ledger, s.manifest, r)
 		}
 	}
-	added = append(s.unsaved, added...)
-	s.unsaved = nil
 	if len(added) > 0 {
 		s.hold()
 		s.syncAt = earlier(s.syncAt, k.rt.Now().Add(syncSoon))
-		s.writing.Join()
 	}
+	s.writing.Join()
+	defer s.writing.Part()
 	s.mu.Unlock()
-	if len(added) == 0 {
-		s.writing.Wait(k.rt) // others' writes of the same records may still be under way
-		return 0, refused, nil
+	for todo := added; ; {
+		if err := k.write(ctx, s, todo); err != nil {
+			return 0, refused, err
+		}
+		if todo = k.unwritten(s, rs); len(todo) == 0 {
+			return len(added), refused, nil
+		}
 	}
-	err = k.cfg.Disk.Put(context.WithoutCancel(ctx), pairsOf(s.ref, added)...)
-	if err != nil { // the ledger has them: they must not be taken for stored
-		s.mu.Lock()
-		s.unsaved = append(s.unsaved, added...)
-		s.mu.Unlock()
-		s.writing.Part()
-		return 0, refused, err
+}
+
+// write puts records of the ledger on disk.
+func (k *Keeper) write(ctx context.Context, s *shard, rs []*jobs.Record) error {
+	if len(rs) == 0 {
+		return nil
 	}
-	s.writing.Part()
+	defer s.written.Raise()
+	err := k.cfg.Disk.Put(context.WithoutCancel(ctx), pairsOf(s.ref, rs)...)
 	s.mu.Lock()
+	if err != nil { // the ledger has them: they must not be taken for stored
+		s.unsaved = append(s.unsaved, rs...)
+		s.mu.Unlock()
+		return err
+	}
+	for _, r := range rs {
+		delete(s.unwritten, r.ID)
+	}
 	s.settle()
 	s.mu.Unlock()
-	k.after(s, added)
-	return len(added), refused, nil
+	k.after(s, rs)
+	return nil
+}
+
+// unwritten waits until none of some records is being written any more. Where somebody else could
+// not write his, it gives those, for the caller to try.
+func (k *Keeper) unwritten(s *shard, rs []*jobs.Record) []*jobs.Record {
+	for {
+		mark := s.written.Mark()
+		s.mu.Lock()
+		failed := s.unsaved
+		s.unsaved = nil
+		waiting := slices.ContainsFunc(rs, func(r *jobs.Record) bool { return s.unwritten[r.ID] })
+		s.mu.Unlock()
+		if len(failed) > 0 || !waiting {
+			return failed
+		}
+		_ = k.rt.Wait(context.Background(), strand.Forever, mark)
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -1,0 +1,19 @@
+// Package world is a whole grid in virtual time, decided by one seed: the real scheduler, keeper,
+// client, worker, submit and collect code of every node, on a network, on disks and by clocks that
+// fail as the seed draws it, among nodes that lie. One seed is one run, on every machine. After
+// every step the invariants are held against what happened; a breach names its seed.
+//
+//	world.go       options, nodes, the run from the first node to the verdict
+//	node.go        a node: what outlives its process, and its process
+//	link.go        the network: delay, loss, duplication, cuts, replays
+//	disk.go        what survives a crash; it is slow, full, or fails
+//	blobs.go       bytes by name
+//	guest.go       the programs, which are the one thing that is not real: an oracle in their place
+//	submitter.go   the life of a job at its submitter's
+//	liars.go       nodes that lie, hoard, copy, withhold, flood
+//	faults.go      what goes wrong, and when
+//	witness.go     what is seen of every message, execution and acceptance
+//	invariants.go  what must hold
+//
+// Integers only: a fused multiply-add on another machine would make another run.
+package world

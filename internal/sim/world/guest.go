@@ -1,0 +1,80 @@
+package world
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/strand"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/worker"
+)
+
+// oracle is what every program answers to an input, when run by somebody honest.
+func oracle(program jobs.Digest, input []byte) []byte {
+	s := sha256.Sum256(append(program[:], input...))
+	return fmt.Appendf(nil, "%x", s[:8])
+}
+
+// tupleOf is the tuple of an answer.
+func tupleOf(out []byte) jobs.Tuple {
+	return jobs.Tuple{Outcome: jobs.OK, Output: jobs.BlobOf(out).Digest, Size: uint64(len(out)), Fuel: 1000 + uint64(len(out))}
+}
+
+// runner runs programs by asking the oracle, or a liar.
+type runner struct{ p *process }
+
+// Start implements worker.Runner.
+func (r runner) Start(ctx context.Context, prog worker.Program) (worker.Guest, error) {
+	r.p.m.Check()
+	if err := strand.Sleep(ctx, r.p.m, r.p.w.between(time.Millisecond, 100*time.Millisecond)); err != nil {
+		return nil, err
+	}
+	return guest{r.p, prog}, nil
+}
+
+type guest struct {
+	p    *process
+	prog worker.Program
+}
+
+// Run implements worker.Guest.
+func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (worker.Report, error) {
+	p, w := g.p, g.p.w
+	data, err := io.ReadAll(in.Stdin)
+	if err != nil {
+		return worker.Report{}, err
+	}
+	k := w.workOf(g.prog.Job.ID)
+	x := w.seen.begins(p, k, g.prog, in.Number, data)
+	takes := k.takes * 100 / time.Duration(p.speed)
+	if p.lie != nil {
+		takes = p.lie.takes(takes)
+	}
+	if err := strand.Sleep(ctx, p.m, takes); err != nil {
+		x.end(dropped)
+		return worker.Report{}, err
+	}
+	p.m.Check()
+	out := oracle(g.prog.Digest, data)
+	if k.dice {
+		out = fmt.Appendf(out, "%d", p.m.Uint64()%3)
+	}
+	if p.lie != nil {
+		out = p.lie.output(k, in.Number, out)
+	}
+	x.gave(out)
+	_, err = stdout.Write(out)
+	return worker.Report{Tuple: tupleOf(out), CPU: takes}, err
+}
+
+// Pause implements worker.Guest.
+func (guest) Pause() error { return nil }
+
+// Resume implements worker.Guest.
+func (guest) Resume() error { return nil }
+
+// Close implements worker.Guest.
+func (guest) Close() error { return nil }

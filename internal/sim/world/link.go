@@ -1,0 +1,244 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/strand"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+var (
+	errUnreachable = errors.New("no answer")
+	errReset       = errors.New("stream reset")
+	errTooLarge    = errors.New("message too large")
+)
+
+// link is a process's way into the network.
+type link struct{ p *process }
+
+// Self implements keeper.Peers.
+func (l *link) Self() jobs.NodeID { return l.p.ID() }
+
+// NetworkOf implements keeper.Peers: every address is private.
+func (l *link) NetworkOf(jobs.NodeID) string { return "" }
+
+// ring is every keeper, for looking up who is near to a key.
+type ring struct{ keepers []*node }
+
+// Nearest implements keeper.Peers: the r live keepers that are nearest to a key, among those that
+// this node reaches and that reach it.
+func (l *link) Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error) {
+	w := l.p.w
+	l.p.m.Check()
+	if err := strand.Sleep(ctx, l.p.m, 2*w.latency()); err != nil {
+		return nil, err
+	}
+	near := w.nearest(key, r, func(n *node) bool {
+		return n.p != nil && n.p.keeper != nil && !n.p.m.Asleep() && w.reaches(l.p.node, n) && w.reaches(n, l.p.node)
+	})
+	ids := make([]jobs.NodeID, len(near))
+	for i, n := range near {
+		ids[i] = n.ID()
+	}
+	return ids, nil
+}
+
+// nearest are the r keepers nearest to a key, by SHA-256(peer) XOR SHA-256(key), of those that fit.
+func (w *world) nearest(key [32]byte, r int, fits func(*node) bool) []*node {
+	at := sha256.Sum256(key[:])
+	type far struct {
+		d [32]byte
+		n *node
+	}
+	var best []far
+	for _, n := range w.nodes {
+		if !n.role.keeps || !fits(n) {
+			continue
+		}
+		f := far{n: n}
+		for i := range f.d {
+			f.d[i] = at[i] ^ n.place[i]
+		}
+		i, _ := slices.BinarySearchFunc(best, f, func(a, b far) int { return bytes.Compare(a.d[:], b.d[:]) })
+		if i < r {
+			best = slices.Insert(best, i, f)
+			best = best[:min(r, len(best))]
+		}
+	}
+	out := make([]*node, len(best))
+	for i := range best {
+		out[i] = best[i].n
+	}
+	return out
+}
+
+// latency draws how long a message is on its way: mostly milliseconds, sometimes seconds.
+func (w *world) latency() time.Duration {
+	d := w.between(time.Millisecond, 40*time.Millisecond)
+	for i := 0; i < 7 && !w.healed && w.chance(w.fate.slowPPM); i++ {
+		d *= 2 + time.Duration(w.draw(3))
+	}
+	return min(d, 5*time.Second)
+}
+
+// call is a question under way.
+type call struct {
+	w       *world
+	from    *process
+	to      *node
+	request []byte
+	done    bool
+	answer  []byte
+	err     error
+	signal  strand.Signal
+	cancel  []func() // of those who are answering
+}
+
+func (c *call) end(answer []byte, err error) {
+	if !c.done {
+		c.done, c.answer, c.err = true, answer, err
+		c.signal.Raise()
+	}
+}
+
+// past is a message that was delivered once.
+type past struct {
+	from, to *node
+	request  []byte
+}
+
+const maxPast = 256
+
+// Call implements keeper.Peers.
+func (l *link) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte, error) {
+	w := l.p.w
+	l.p.m.Check()
+	w.report.Messages++
+	w.report.Bytes += int64(len(request))
+	if len(request) > protocol.MaxMessage {
+		return nil, errTooLarge // the stream's reader gives up
+	}
+	c := &call{w: w, from: l.p, to: w.byID[to], request: request}
+	if c.to == nil {
+		return nil, errUnreachable
+	}
+	w.seen.sent(l.p, c.to, request)
+	w.step("call", []byte(l.p.name), []byte(c.to.name), digest(request))
+	w.send(c)
+	if w.chance(w.fate.twicePPM) && !w.healed {
+		w.report.Faults++
+		w.loop.At(w.latency(), func() { w.send(c) })
+	}
+	w.maybeCrash(l.p.node)
+	mark := c.signal.Mark()
+	var err error
+	for !c.done && err == nil {
+		err = l.p.m.Wait(ctx, strand.Forever, mark)
+	}
+	l.p.m.Check()
+	for _, cancel := range c.cancel {
+		w.loop.At(w.latency(), cancel)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.answer, c.err
+}
+
+func digest(b []byte) []byte {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+	s := sha256.Sum256(b)
+	return append(n[:], s[:8]...)
+}
+
+// dialTimeout is how long it takes to find out that nobody is there.
+const dialTimeout = 1500 * time.Millisecond
+
+// send brings a question to its node, or loses it.
+func (w *world) send(c *call) {
+	if !w.reaches(c.from.node, c.to) || !w.reaches(c.to, c.from.node) {
+		w.loop.At(dialTimeout, func() { c.end(nil, errUnreachable) })
+		return
+	}
+	if !w.healed && w.chance(w.fate.lossPPM) {
+		w.report.Faults++
+		if w.draw(2) == 0 { // the connection breaks, and that is noticed
+			w.loop.At(w.latency(), func() { c.end(nil, errReset) })
+		}
+		return
+	}
+	w.loop.At(w.latency(), func() { w.deliver(c) })
+}
+
+func (w *world) deliver(c *call) {
+	p := c.to.p
+	if p == nil || p.keeper == nil || p.m.Dead() {
+		w.loop.At(dialTimeout, func() { c.end(nil, errUnreachable) })
+		return
+	}
+	if len(w.past) < maxPast {
+		w.past = append(w.past, past{c.from.node, c.to, c.request})
+	} else {
+		w.past[w.draw(maxPast)] = past{c.from.node, c.to, c.request}
+	}
+	ctx, cancel := p.m.WithCancel(p.ctx)
+	c.cancel = append(c.cancel, func() { cancel(nil) })
+	p.m.Go(func() {
+		answered := false
+		defer func() {
+			if !answered { // the process died with the question open
+				w.loop.At(w.latency(), func() { c.end(nil, errReset) })
+			}
+		}()
+		answer := p.handle(ctx, c.from.ID(), c.request)
+		p.m.Check()
+		answered = true
+		w.answer(c, answer)
+		w.maybeCrash(p.node)
+	})
+}
+
+// answer brings an answer back, or loses it.
+func (w *world) answer(c *call, answer []byte) {
+	w.report.Bytes += int64(len(answer))
+	w.step("answer", []byte(c.to.name), []byte(c.from.name), digest(answer))
+	if len(answer) > protocol.MaxMessage {
+		if c.to.honest() {
+			w.broke("I22", "%s answers with %d bytes", c.to.name, len(answer))
+		}
+		c.end(nil, errTooLarge)
+		return
+	}
+	if !w.reaches(c.to, c.from.node) || !w.healed && w.chance(w.fate.lossPPM) {
+		w.report.Faults++
+		return
+	}
+	w.loop.At(w.latency(), func() { c.end(answer, nil) })
+}
+
+// replay delivers a message of the past once more, out of its time, to whoever got it then.
+func (w *world) replay() {
+	if len(w.past) == 0 {
+		return
+	}
+	old := w.past[w.draw(len(w.past))]
+	p := old.to.p
+	if p == nil || p.keeper == nil || p.m.Asleep() {
+		return
+	}
+	w.report.Faults++
+	w.step("replay", []byte(old.from.name), []byte(old.to.name), digest(old.request))
+	p.m.Go(func() {
+		ctx, cancel := p.m.WithTimeout(p.ctx, time.Minute)
+		defer cancel()
+		p.handle(ctx, old.from.ID(), old.request)
+	})
+}

@@ -1,0 +1,281 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/strand"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/keeper"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/worker"
+)
+
+// role is what a node does.
+type role struct{ keeps, donates, submits, liar bool }
+
+// node is what outlives a process: a key, a disk, blobs.
+type node struct {
+	w      *world
+	name   string
+	number int
+	key    ed25519.PrivateKey
+	place  [32]byte // where it is in the key space
+	role   role
+	lie    *liar // nil: honest
+	disk   *disk
+	blobs  *blobs
+	ppm    int64         // of its clocks
+	off    time.Duration // of its calendar
+	speed  int           // hundredths of the usual
+	runs   int           // processes so far
+	lives  int           // disks so far
+	p      *process      // nil while it is down
+}
+
+// process is one run of a node's program.
+type process struct {
+	*node
+	m         *strand.Machine
+	ctx       context.Context
+	keeper    *keeper.Keeper
+	client    *client.Client
+	worker    *worker.Worker
+	submitter *submit.Submitter
+	changed   strand.Signal // peers
+	board     *board
+	collect   []*collect.Collector
+}
+
+func (w *world) add(name string, r role) *node {
+	var seed [16]byte
+	binary.BigEndian.PutUint64(seed[:], w.opt.Seed)
+	binary.BigEndian.PutUint64(seed[8:], uint64(len(w.nodes)))
+	whole := sha256.Sum256(seed[:])
+	n := &node{w: w, name: name, number: len(w.nodes), key: ed25519.NewKeyFromSeed(whole[:]), role: r}
+	n.place = sha256.Sum256(n.id())
+	n.ppm = int64(w.draw(2*w.fate.driftPPM+1) - w.fate.driftPPM)
+	n.off = w.between(0, 2*w.fate.clockOff) - w.fate.clockOff
+	n.speed = 50 + w.draw(150)
+	n.disk, n.blobs = newDisk(n), newBlobs(n)
+	if r.liar {
+		n.lie = w.drawLiar(n)
+	}
+	w.nodes = append(w.nodes, n)
+	w.byID[n.ID()] = n
+	return n
+}
+
+func (n *node) id() []byte { id := n.ID(); return id.Bytes() }
+
+// ID implements jobs.Signer.
+func (n *node) ID() jobs.NodeID { return jobs.NodeID(n.key.Public().(ed25519.PublicKey)) }
+
+// Sign implements jobs.Signer. A job's head is signed for good even where signatures are fast:
+// whoever opens one checks it.
+func (n *node) Sign(m []byte) []byte {
+	if n.w.opt.Fast && !bytes.HasPrefix(m, []byte("shoal/head/")) {
+		return n.signFast(m)
+	}
+	return ed25519.Sign(n.key, m)
+}
+
+// signFast is a keyed digest: only the world, which has every key, can check it.
+func (n *node) signFast(m []byte) []byte {
+	h := hmac.New(sha256.New, n.key.Seed())
+	h.Write(m)
+	a := h.Sum(make([]byte, 0, ed25519.SignatureSize))
+	return append(a, a...)
+}
+
+func (n *node) nonce(job jobs.JobID, shard uint32, unit uint16) jobs.Digest {
+	h := hmac.New(sha256.New, n.key.Seed())
+	fmt.Fprint(h, job, shard, unit)
+	return jobs.Digest(h.Sum(nil))
+}
+
+func (n *node) honest() bool { return n.lie == nil }
+
+// start begins a process, with the disk as it was left.
+func (n *node) start() {
+	if n.p != nil {
+		return
+	}
+	w := n.w
+	n.runs++
+	p := &process{node: n, m: w.loop.Machine(n.ppm, n.off)}
+	root, _ := p.m.WithCancel(context.Background())
+	p.ctx = root
+	n.p = p
+	w.step("start", []byte(n.name))
+	p.m.Go(p.main)
+}
+
+// main builds the parts in the order of internal/node, and runs them.
+func (p *process) main() {
+	w, net := p.w, &link{p}
+	p.board = newBoard(p)
+	var err error
+	p.keeper, err = keeper.New(keeper.Config{
+		Network: network, Signer: p.node, Peers: net, Disk: p.table('k'), Blobs: p.view(), Logger: w.opt.Logger,
+		Changed: &p.changed, Runtime: p.m, Verify: w.verify,
+	})
+	if err != nil {
+		w.broke("I25", "%s does not start again: %v", p.name, err)
+		return
+	}
+	p.client = client.NewOn(p.m, w.verify, network, net, p.local())
+	p.submitter = submit.New(submit.Config{
+		Network: network, Signer: p.node, Keepers: p.client, Home: p.keeper, Disk: p.table('j'), Blobs: p.view(), Logger: w.opt.Logger, Runtime: p.m,
+	})
+	p.m.Go(func() { _ = p.keeper.Run(p.ctx) })
+	p.m.Go(p.board.run)
+	if p.role.donates {
+		p.worker = worker.New(worker.Config{
+			Network: network, Signer: p.node, Nonce: p.nonce, Keepers: p.asks(), Board: p.board, Blobs: p.view(), Disk: p.table('w'),
+			Runner: runner{p}, Profiles: []jobs.Profile{0}, Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
+			Logger: w.opt.Logger, Runtime: p.m,
+		})
+		p.worker.SetMode(worker.Donating)
+		p.m.Go(func() {
+			if err := p.worker.Run(p.ctx); err != nil {
+				w.broke("I25", "%s's worker does not start again: %v", p.name, err)
+			}
+		})
+	}
+	if p.lie != nil {
+		p.m.Go(func() { p.lie.mischief(p) })
+	}
+	for _, k := range w.works {
+		if k.at == p.node {
+			p.m.Go(func() { k.live(p) })
+		}
+	}
+	w.stir()
+}
+
+// kill ends a node's process where it stands: nothing more of it happens.
+func (n *node) kill() {
+	p := n.p
+	if p == nil {
+		return
+	}
+	n.p = nil
+	n.w.step("kill", []byte(n.name))
+	p.m.Kill()
+	n.disk.crash()
+	n.w.seen.crashed(n)
+	n.w.stir()
+}
+
+// wipe makes a node forget everything but its key.
+func (n *node) wipe() {
+	n.lives++
+	n.disk, n.blobs = newDisk(n), newBlobs(n)
+	n.w.seen.wiped(n)
+}
+
+// stir lets every node notice, after a while, that peers came or went.
+func (w *world) stir() {
+	for _, n := range w.nodes {
+		p := n.p
+		if p == nil {
+			continue
+		}
+		w.loop.At(w.between(100*time.Millisecond, 2*time.Second), func() {
+			if p.m.Dead() || p.client == nil {
+				return
+			}
+			p.client.ForgetAll()
+			p.changed.Raise()
+		})
+	}
+}
+
+// board is the heads that one node has heard of.
+type board struct {
+	p       *process
+	jobs    *scheduler.Board
+	changed strand.Signal
+}
+
+func newBoard(p *process) *board { return &board{p: p, jobs: scheduler.NewBoard()} }
+
+// Jobs implements worker.Board.
+func (b *board) Jobs() []*jobs.Job { return b.jobs.Jobs() }
+
+// Changed implements worker.Board.
+func (b *board) Changed() *strand.Signal { return &b.changed }
+
+func (b *board) add(j *jobs.Job) {
+	if b.p.m.Dead() {
+		return
+	}
+	if fresh, err := b.jobs.Add(j, j.Head.Submitter == b.p.ID(), b.p.m.Date()); err == nil && fresh {
+		b.changed.Raise()
+	}
+}
+
+// run copies, now and then, the board of some peer that is reached: gossip can be lost.
+func (b *board) run() {
+	w := b.p.w
+	for strand.Sleep(b.p.ctx, b.p.m, boardEvery+strand.Jitter(b.p.m, boardEvery)) == nil {
+		peer := w.nodes[w.draw(len(w.nodes))]
+		if peer.p == nil || peer == b.p.node || !w.reaches(b.p.node, peer) {
+			continue
+		}
+		for _, j := range peer.p.board.Jobs() {
+			b.add(j)
+		}
+	}
+}
+
+const boardEvery = 10 * time.Second
+
+// gossip tells every node that hears of it about a job.
+func (w *world) gossip(from *node, j *jobs.Job) {
+	for _, n := range w.nodes {
+		p := n.p
+		if p == nil || p.board == nil || !w.reaches(from, n) || w.chance(w.fate.lossPPM) {
+			continue
+		}
+		w.loop.At(w.between(20*time.Millisecond, 200*time.Millisecond), func() { p.board.add(j) })
+	}
+}
+
+// local is the keeper of a process, as its own client sees it.
+func (p *process) local() client.Local { return localKeeper{p} }
+
+type localKeeper struct{ p *process }
+
+// Handle implements client.Local.
+func (l localKeeper) Handle(ctx context.Context, from jobs.NodeID, request []byte) []byte {
+	l.p.w.seen.sent(l.p, l.p.node, request)
+	return l.p.handle(ctx, from, request)
+}
+
+// Local implements client.Local.
+func (l localKeeper) Local(ref protocol.ShardRef) bool { return l.p.keeper.Local(ref) }
+
+// handle answers a request as this node does, honestly or not, and shows it to the witness.
+func (p *process) handle(ctx context.Context, from jobs.NodeID, request []byte) []byte {
+	if p.lie != nil {
+		return p.lie.answer(ctx, p, from, request)
+	}
+	seen := p.w.seen.asked(p, from, request)
+	answer := p.keeper.Handle(ctx, from, request)
+	p.m.Check()
+	answer = p.w.opt.Defect.answer(p, from, request, answer)
+	p.w.seen.answered(seen, answer)
+	return answer
+}

@@ -1,0 +1,246 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/strand"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler/evidence"
+)
+
+// work is one job, from the wish to the answers.
+type work struct {
+	w      *world
+	at     *node // its submitter
+	units  int
+	votes  int
+	takes  time.Duration // of a unit, on a usual node
+	dice   bool          // its program is not deterministic
+	leaves bool          // its submitter goes away once it is published
+	cancel bool          // its submitter does not want it any more, some time after
+
+	job      *jobs.Job // nil until it is made
+	posted   bool
+	complete bool
+	counted  bool
+	ended    time.Duration // when it was complete
+	accepted map[uint64][32]byte
+}
+
+// submit lets a node have a job to submit, when it is up.
+func (w *world) submit(at *node, i int) {
+	k := &work{
+		w: w, at: at, votes: 2, accepted: map[uint64][32]byte{},
+		takes: w.between(500*time.Millisecond, w.fate.unitTime), leaves: w.chance(w.fate.leavePPM),
+		dice: w.chance(w.fate.dicePPM), cancel: w.chance(w.fate.cancelPPM),
+	}
+	k.units = w.fate.units / w.fate.submitters
+	if i == 0 {
+		k.units += w.fate.units % w.fate.submitters
+	}
+	w.report.Units += k.units
+	w.works = append(w.works, k)
+}
+
+func (w *world) workOf(id jobs.JobID) *work {
+	for _, k := range w.works {
+		if k.job != nil && k.job.ID == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// publishAgain is how long a submitter waits before it tries to place a job again.
+const publishAgain = 15 * time.Second
+
+// live is what the submitter's node does about its job in one run of its process, as
+// internal/node would.
+func (k *work) live(p *process) {
+	if k.find(p) != nil || k.job == nil && k.create(p) != nil {
+		return // the disk is gone, or full: the person tries again when the node is next up
+	}
+	p.board.add(k.job)
+	for !k.posted {
+		if err := k.publish(p); err != nil && strand.Sleep(p.ctx, p.m, publishAgain) != nil {
+			return
+		}
+	}
+	if k.leaves && !k.w.healed {
+		k.w.tell("%s goes offline, its job is on the grid", p.name)
+		k.w.step("leave", []byte(p.name))
+		p.node.kill()
+		p.m.Check()
+	}
+	p.m.Go(func() { k.replace(p) })
+	if k.cancel {
+		_ = strand.Sleep(p.ctx, p.m, k.w.between(0, 2*k.takes*time.Duration(k.units)))
+		if _, err := p.submitter.Control(p.ctx, k.job, &jobs.Control{Number: 1, Act: jobs.ActCancel}); err == nil {
+			k.w.tell("%s cancels its job", p.name)
+			k.over()
+			return
+		}
+	}
+	k.collect(p)
+}
+
+// find takes up a job that an earlier run of the node has made.
+func (k *work) find(p *process) error {
+	return p.submitter.All(func(o *submit.Own, job *jobs.Job) error {
+		if k.job != nil && k.job.ID != job.ID {
+			k.w.broke("I5", "%s has another job than it had", p.name)
+		}
+		k.job, k.posted = job, o.Posted
+		return nil
+	})
+}
+
+func (k *work) create(p *process) error {
+	program, err := p.view().Put(bytes.NewReader(fmt.Appendf(nil, "program of %s", p.name)), 1<<20)
+	if err != nil {
+		return err
+	}
+	now := p.m.Date()
+	job, err := p.submitter.Create(p.ctx, submit.Spec{
+		Head: jobs.Head{
+			Created: now, Expires: now + 14*24*3600, Program: program, Policy: k.policy(), UnitTime: uint32(k.takes / time.Millisecond),
+			Limits: jobs.Limits{Memory: 1 << 20, Output: 1 << 20, CPU: 3_600_000},
+		},
+		PerUnit: 1,
+		Inputs: func(_ func(jobs.Input) error, addRange func(int64, int64) error) error {
+			return addRange(0, int64(k.units)-1)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	k.job = job
+	k.w.step("job", job.ID[:])
+	k.w.tell("%s submits %d units of %s, %d votes each", p.name, k.units, k.takes.Round(time.Second/10), k.votes)
+	return nil
+}
+
+func (k *work) policy() jobs.Policy {
+	p := jobs.Policy{Level: jobs.Standard, Votes: uint8(k.votes), Lease: 120}
+	if k.w.opt.Defect == OneVote {
+		p.Votes = 1
+	}
+	return p
+}
+
+// publish places the job and puts it on the board.
+func (k *work) publish(p *process) error {
+	held, _, err := p.submitter.Publish(p.ctx, k.job, nil)
+	if err != nil {
+		return err
+	}
+	k.w.gossip(p.node, k.job)
+	err = p.submitter.Update(p.ctx, k.job.ID, func(o *submit.Own) {
+		o.Posted, o.Held, o.Wanted = true, uint8(held.Keepers), uint8(held.Wanted)
+	})
+	if err == nil {
+		k.posted = true
+		k.w.tell("%s is published: %d of %d keepers hold it", p.name, held.Keepers, held.Wanted)
+	}
+	return err
+}
+
+// replace looks after a job that is placed: its keepers may all have gone.
+func (k *work) replace(p *process) {
+	for strand.Sleep(p.ctx, p.m, replaceEvery) == nil && !k.complete {
+		if _, _, err := p.submitter.Publish(p.ctx, k.job, nil); err == nil {
+			k.w.gossip(p.node, k.job)
+		}
+	}
+}
+
+const replaceEvery = 10 * time.Minute
+
+// collect gathers the answers, and holds them against what is true.
+func (k *work) collect(p *process) {
+	c, err := collect.New(collect.Config{
+		Keepers: p.client, Disk: p.table('c'), Blobs: p.view(), Logger: k.w.opt.Logger, Runtime: p.m,
+		Manifest: func(shard uint32) (*jobs.Manifest, []jobs.Digest, error) { return p.submitter.Manifest(k.job, shard) },
+	}, k.job)
+	if err != nil {
+		k.w.broke("I25", "what %s has collected cannot be read: %v", p.name, err)
+		return
+	}
+	for c.Run(p.ctx) != nil {
+		if strand.Sleep(p.ctx, p.m, publishAgain) != nil {
+			return
+		}
+	}
+	if k.answers(p, c) == nil {
+		k.over()
+	}
+}
+
+func (k *work) over() {
+	if !k.complete {
+		k.complete, k.ended = true, k.w.loop.Elapsed()
+	}
+}
+
+// answers reads every answer that was accepted, and the evidence for it.
+func (k *work) answers(p *process, c *collect.Collector) error {
+	next := uint64(0)
+	wrong := map[uint64]bool{}
+	err := c.Each(p.ctx, false, func(a collect.Answer, out io.Reader) error {
+		got, err := io.ReadAll(out)
+		if err != nil {
+			return err
+		}
+		if a.Number != next || a.Open {
+			k.w.broke("I6", "%s: answer %d is number %d, open %v, in a job that is complete", p.name, next, a.Number, a.Open)
+		}
+		next++
+		if !k.counted {
+			k.w.report.Accepted++
+		}
+		if !k.dice && !bytes.Equal(got, oracle(k.job.Head.Program.Digest, fmt.Append(nil, a.Number))) {
+			wrong[a.Number] = true
+			if !k.counted {
+				k.w.report.Wrong++
+				k.w.tell("%s accepts a wrong answer to input %d", p.name, a.Number)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	k.counted = true
+	if next != uint64(k.units) {
+		k.w.broke("I6", "%s: %d answers of %d", p.name, next, k.units)
+	}
+	return k.prove(p.ctx, c, wrong)
+}
+
+// prove has the evidence checked, as a stranger would.
+func (k *work) prove(ctx context.Context, c *collect.Collector, wrong map[uint64]bool) error {
+	var file bytes.Buffer
+	if err := c.Evidence(ctx, &file); err != nil {
+		return err
+	}
+	r, err := evidence.Check(&file, evidence.Options{
+		Submitter: k.at.ID(), Verify: k.w.verify,
+		Unit: func(u *evidence.Unit) error { k.judged(u, wrong[u.First]); return nil },
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range r.Findings {
+		k.w.broke("I1", "%s: %s", k.at.name, f)
+	}
+	k.w.step("evidence", fmt.Append(nil, r.Proved, r.Late, r.Votes))
+	k.w.tell("%s has all %d answers, each proved; %d wrong", k.at.name, r.Proved, len(wrong))
+	k.credited(c)
+	return nil
+}

@@ -1,0 +1,204 @@
+package world
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/shoalgrid/shoal/internal/strand"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+)
+
+// network is the name of every simulated grid.
+const network = "sim"
+
+// Options say which world.
+type Options struct {
+	Seed  uint64
+	Nodes int // honest ones and liars, submitters not among them
+	Liars int // of them
+	Units int // of all jobs together; 0: as the seed draws it
+	Level jobs.Level
+	Calm  bool      // nothing fails: no faults but the liars
+	Fast  bool      // signatures that cost next to nothing, and that still nobody can forge
+	Story io.Writer // what happens is told here; nil: nowhere
+	// Defect plants a bug, to see that it is found.
+	Defect Defect
+	Logger *slog.Logger
+}
+
+// Report is what a run came to.
+type Report struct {
+	Seed       uint64
+	Nodes      int
+	Liars      int
+	Units      int
+	Accepted   int    // units
+	Wrong      int    // of them, with a wrong answer
+	Lies       int    // wrong results that liars gave
+	Faults     int    // of the network, the disks, the machines
+	Executions int    // of units
+	Causes     Causes // of the executions beyond the votes that were needed
+	Messages   int
+	Bytes      int64
+	Steps      uint64
+	Took       time.Duration // virtual
+	Trace      string        // digest of all steps
+	Broken     []Breach
+}
+
+// Breach is an invariant that did not hold.
+type Breach struct {
+	Invariant string
+	At        time.Duration
+	What      string
+}
+
+// world is one run.
+type world struct {
+	opt    Options
+	loop   *strand.Loop
+	fate   fate
+	ground *strand.Machine // for strands that are on no node: it never fails
+	ctx    context.Context
+	nodes  []*node
+	byID   map[jobs.NodeID]*node
+	works  []*work
+	trace  hash.Hash
+	verify jobs.Verifier
+	report *Report
+	seen   *witness
+	healed bool
+	past   []past // messages that may be replayed
+	ring   ring
+}
+
+// Run lives one world to its end.
+func Run(opt Options) *Report {
+	w := newWorld(opt)
+	defer w.loop.Stop()
+	w.begin()
+	w.loop.Run(w.over)
+	w.judge()
+	r := w.report
+	r.Steps, r.Took, r.Trace = w.loop.Steps(), w.loop.Elapsed(), hex.EncodeToString(w.trace.Sum(nil))
+	return r
+}
+
+func newWorld(opt Options) *world {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	w := &world{opt: opt, loop: strand.NewLoop(opt.Seed), byID: map[jobs.NodeID]*node{}, trace: sha256.New()}
+	w.report = &Report{Seed: opt.Seed, Nodes: opt.Nodes, Liars: opt.Liars}
+	w.fate = drawFate(w.loop, opt)
+	w.ground = w.loop.Machine(0, 0)
+	w.ctx = context.Background()
+	w.verify = client.Remembering(jobs.Verify)
+	if opt.Fast {
+		w.verify = w.verifyFast
+	}
+	w.seen = newWitness(w)
+	return w
+}
+
+// draw is a number below n.
+func (w *world) draw(n int) int { return int(w.loop.Uint64() % uint64(max(n, 1))) }
+
+// chance is true so many times in a million.
+func (w *world) chance(ppm int) bool { return ppm > 0 && w.draw(million) < ppm }
+
+const million = 1_000_000
+
+// between is a duration of at least a and less than b.
+func (w *world) between(a, b time.Duration) time.Duration {
+	return a + time.Duration(w.loop.Uint64()%uint64(max(b-a, 1)))
+}
+
+// step notes something that happened in the trace of the run.
+func (w *world) step(what string, parts ...[]byte) {
+	var at [8]byte
+	binary.BigEndian.PutUint64(at[:], uint64(w.loop.Elapsed()))
+	w.trace.Write(at[:])
+	io.WriteString(w.trace, what)
+	for _, p := range parts {
+		w.trace.Write(p)
+	}
+}
+
+// tell adds a line to the story.
+func (w *world) tell(format string, args ...any) {
+	if w.opt.Story == nil {
+		return
+	}
+	t := w.loop.Elapsed()
+	fmt.Fprintf(w.opt.Story, "%02d:%02d:%02d.%03d  ", int(t.Hours()), int(t.Minutes())%60, int(t.Seconds())%60, t.Milliseconds()%1000)
+	fmt.Fprintf(w.opt.Story, format+"\n", args...)
+}
+
+// fault tells of something that went wrong, and counts it.
+func (w *world) fault(format string, args ...any) {
+	w.report.Faults++
+	line := fmt.Sprintf(format, args...)
+	w.step("fault", []byte(line))
+	w.tell("%s", line)
+}
+
+// begin makes the nodes, lets them come, has the jobs submitted and the faults scheduled.
+func (w *world) begin() {
+	for i := range w.opt.Nodes {
+		n := w.add(fmt.Sprintf("n%d", i), role{keeps: true, donates: true, liar: i < w.opt.Liars})
+		w.loop.At(w.between(0, w.fate.arrive), n.start)
+	}
+	for i := range w.fate.submitters {
+		s := w.add(fmt.Sprintf("s%d", i), role{submits: true})
+		w.loop.At(w.between(0, w.fate.arrive)+w.fate.arrive, s.start)
+		w.submit(s, i)
+	}
+	w.scheduleFaults()
+}
+
+// limit is how long a world may take to settle once its faults have ended.
+const limit = 12 * time.Hour
+
+// over reports whether the run has come to its end: all answers are in and the keepers agree, or
+// it has taken so long that they will not come.
+func (w *world) over() bool {
+	if w.loop.Elapsed() > w.fate.until+limit {
+		return true
+	}
+	if !w.healed || w.loop.Steps()%64 != 0 {
+		return len(w.report.Broken) >= maxBreaches
+	}
+	for _, k := range w.works {
+		if !k.complete {
+			return false
+		}
+	}
+	return w.settled()
+}
+
+// maxBreaches is how many breaches a report holds; one is enough to fail.
+const maxBreaches = 8
+
+func (w *world) broke(invariant, format string, args ...any) {
+	if len(w.report.Broken) >= maxBreaches {
+		return
+	}
+	b := Breach{invariant, w.loop.Elapsed(), fmt.Sprintf(format, args...)}
+	w.report.Broken = append(w.report.Broken, b)
+	w.tell("BROKEN %s: %s", invariant, b.What)
+}
+
+// verifyFast checks a signature that signFast made.
+func (w *world) verifyFast(author jobs.NodeID, message, sig []byte) bool {
+	n := w.byID[author]
+	return n != nil && string(n.signFast(message)) == string(sig)
+}
