@@ -218,7 +218,8 @@ func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
 	if err := k.erase(ctx, s.ref, ended); err != nil {
 		k.cfg.Logger.Warn("a shard could not be let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
 		s.mu.Lock()
-		s.gone, s.ledger = false, nil // what is left of it is read again
+		s.gone = false
+		s.rewrite()
 		s.mu.Unlock()
 		return
 	}
@@ -227,6 +228,21 @@ func (k *Keeper) forget(ctx context.Context, s *shard, ended bool) {
 	k.mu.Unlock()
 	s.changed.Raise()
 	k.cfg.Logger.Debug("shard let go", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "ended", ended)
+}
+
+// rewrite has everything written again with what comes next: some of it has gone from the disk. The
+// caller holds mu.
+func (s *shard) rewrite() {
+	if s.ledger == nil {
+		return
+	}
+	s.unsaved = nil
+	for slot := range s.ledger.Slots() {
+		s.unsaved = append(s.unsaved, s.ledger.Records(slot)...)
+	}
+	for _, r := range s.unsaved {
+		s.unwritten[r.ID] = true
+	}
 }
 
 // erase removes all of a shard from disk.

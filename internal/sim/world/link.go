@@ -26,6 +26,17 @@ type link struct{ p *process }
 // Self implements keeper.Peers.
 func (l *link) Self() jobs.NodeID { return l.p.ID() }
 
+// Donors implements keeper.Peers: in worlds of this size everyone knows all.
+func (l *link) Donors() int {
+	n := 0
+	for _, o := range l.p.w.nodes {
+		if o.role.donates && o.p != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // NetworkOf implements keeper.Peers: every address is private.
 func (l *link) NetworkOf(jobs.NodeID) string { return "" }
 

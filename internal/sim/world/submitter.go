@@ -192,7 +192,7 @@ func (k *work) over() {
 func (k *work) answers(p *process, c *collect.Collector) error {
 	next := uint64(0)
 	wrong := map[uint64]bool{}
-	err := c.Each(p.ctx, false, func(a collect.Answer, out io.Reader) error {
+	err := c.Each(p.ctx, collect.Which{Provisional: true}, func(a collect.Answer, out io.Reader) error {
 		got, err := io.ReadAll(out)
 		if err != nil {
 			return err
