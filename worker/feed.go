@@ -191,7 +191,7 @@ func (w *Worker) tidy(list []*jobs.Job) {
 // leave lets go of what was kept for a job.
 func (w *Worker) leave(ctx context.Context, id jobs.JobID) {
 	err := w.cfg.Blobs.Release(ctx, workOwner(id))
-	for _, prefix := range []byte{grantPrefix, inputPrefix} {
+	for _, prefix := range []byte{grantPrefix, inputPrefix, saidPrefix} {
 		err = errors.Join(err, w.cfg.Disk.DeletePrefix(ctx, append([]byte{prefix}, id[:]...)))
 	}
 	if err != nil {

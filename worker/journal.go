@@ -12,12 +12,13 @@ import (
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
-// On disk a worker keeps each result it has computed until a majority shows its unit done, and
-// the finished inputs of units that it has not.
+// On disk a worker keeps each result it has computed until a majority shows its unit done, what
+// it said then, and the finished inputs of units that it has not.
 const (
 	resultPrefix = 'w'
 	grantPrefix  = 'g'
 	inputPrefix  = 'i'
+	saidPrefix   = 's' // by unit, the tuples that were told: they are never contradicted
 )
 
 func unitKey(prefix byte, k taskKey) []byte {
@@ -44,6 +45,7 @@ type result struct {
 	Payload  jobs.Blob
 	CPU      uint64
 	Lease    uint32        // seconds, of the job
+	Votes    uint8         // equal votes that make an answer, of the job
 	Until    int64         // Unix seconds: the latest that the job can end, extensions included
 	Grants   []jobs.Digest // record ids; the grants lie beside, shared by many results
 	Seals    []jobs.Digest // read before revealing

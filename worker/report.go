@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
@@ -45,12 +47,15 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 	var pairs []disk.Pair
 	byRef := map[protocol.ShardRef][]*result{}
 	grants := map[protocol.ShardRef]map[jobs.Digest]*jobs.Record{}
+	if batch = w.consistent(batch); len(batch) == 0 {
+		return
+	}
 	for _, o := range batch {
 		t := o.task
 		r := &result{
 			Ref: t.ref, Hold: t.hold, Own: t.info.own, Tuples: o.tuples, GaveUp: o.gaveUp,
 			Inline: o.inline, Payload: o.payload, CPU: uint64(o.cpu / time.Millisecond),
-			Lease: t.info.job.Head.Policy.Lease, Until: t.info.job.Head.Created + int64(jobs.MaxLife/time.Second),
+			Lease: t.info.job.Head.Policy.Lease, Votes: t.info.job.Head.Policy.Votes, Until: t.info.job.Head.Created + int64(jobs.MaxLife/time.Second),
 			Nonce:     w.cfg.Nonce(t.ref.Job, t.ref.Shard, t.hold.Unit),
 			Submitter: t.info.job.Head.Submitter, Inputs: uint32(len(t.inputs)),
 		}
@@ -98,4 +103,18 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		}
 	}
 	w.poke()
+}
+
+// consistent leaves of the outcomes those that contradict nothing this worker has said before: what
+// a machine gives up depends on the day, and two answers to one unit would convict it.
+func (w *Worker) consistent(batch []*outcome) []*outcome {
+	return slices.DeleteFunc(batch, func(o *outcome) bool {
+		said, found, err := w.cfg.Disk.Get(unitKey(saidPrefix, o.task.key()))
+		if err == nil && (!found || bytes.Equal(said, o.tuples[:])) {
+			return false
+		}
+		w.cfg.Logger.Info("another result than was told before is not told", "job", o.task.ref.Job.Short(), "unit", o.task.hold.Unit, "error", err)
+		w.drop(o.task, true)
+		return true
+	})
 }

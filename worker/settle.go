@@ -226,6 +226,7 @@ func (st *settler) abandon(ctx context.Context) error {
 func (st *settler) watch(ctx context.Context) error {
 	var holds []jobs.Hold
 	var units []uint16
+	var votes uint8
 	mark := st.news.Mark()
 	st.mu.Lock()
 	if len(st.fresh) > 0 {
@@ -233,6 +234,7 @@ func (st *settler) watch(ctx context.Context) error {
 		return nil
 	}
 	for _, r := range st.all() {
+		votes = r.Votes
 		if r.Own || r.Revealed {
 			units = append(units, r.Hold.Unit)
 		} else {
@@ -246,14 +248,23 @@ func (st *settler) watch(ctx context.Context) error {
 		_ = st.w.rt.Wait(watching, strand.Forever, mark)
 		cancel(nil)
 	})
-	s, err := st.w.cfg.Keepers.Watch(watching, st.ref, holds[:min(len(holds), jobs.MaxGrantHolds)], units[:min(len(units), jobs.MaxGrantHolds)], watchFor)
+	s, err := st.w.cfg.Keepers.Watch(watching, st.ref, votes, holds[:min(len(holds), jobs.MaxGrantHolds)], units[:min(len(units), jobs.MaxGrantHolds)], watchFor)
 	if err != nil {
 		if watching.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	if err := st.done(ctx, s.Decided, func(r *result) fate { return becameOf(s, r) }); err != nil {
+	// What others decided without it is revealed all the same, before it is forgotten: who has not
+	// accepted yet should hear of another answer.
+	for _, h := range holds {
+		if slices.Contains(s.Decided, h.Unit) {
+			s.Ready = append(s.Ready, h)
+		}
+	}
+	told := func(n uint16) bool { return !slices.ContainsFunc(holds, func(h jobs.Hold) bool { return h.Unit == n }) }
+	decided := slices.DeleteFunc(s.Decided, func(n uint16) bool { return !told(n) })
+	if err := st.done(ctx, decided, func(r *result) fate { return becameOf(s, r) }); err != nil {
 		return err
 	}
 	return st.revealAll(ctx, s.Ready, s.Seals)
@@ -382,14 +393,23 @@ func (st *settler) done(ctx context.Context, units []uint16, became func(*result
 	return nil
 }
 
-// forget removes results from disk, with what was held for them.
+// forget removes results from disk, with what was held for them. What was said stays noted.
 func (w *Worker) forget(ctx context.Context, rs []*result) error {
 	if len(rs) == 0 {
 		return nil
 	}
 	var keys [][]byte
+	var said []disk.Pair
 	for _, r := range rs {
 		keys = append(keys, unitKey(resultPrefix, r.key()))
+		if !r.Own {
+			said = append(said, disk.Pair{Key: unitKey(saidPrefix, r.key()), Value: r.Tuples[:]})
+		}
+	}
+	if len(said) > 0 {
+		if err := w.cfg.Disk.Put(ctx, said...); err != nil {
+			return err
+		}
 	}
 	if err := w.cfg.Disk.Delete(ctx, keys...); err != nil {
 		return err

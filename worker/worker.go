@@ -26,7 +26,7 @@ type Keepers interface {
 	Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (lost []jobs.Hold, err error)
 	Release(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold)
 	Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error)
-	Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold, units []uint16, wait time.Duration) (*client.Sealed, error)
+	Watch(ctx context.Context, ref protocol.ShardRef, votes uint8, holds []jobs.Hold, units []uint16, wait time.Duration) (*client.Sealed, error)
 }
 
 // Board lists the jobs that are known and open.

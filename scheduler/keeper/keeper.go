@@ -72,6 +72,7 @@ const (
 	keepAfterEnd  = 3 * 24 * time.Hour
 	incompleteFor = time.Hour // a shard whose blobs do not come is let go: nobody has a receipt
 	maxShards     = 1 << 16
+	maxManifests  = 256 << 20 // bytes of manifests in memory; of one submitter half, and half of the shards
 	maxLoaded     = 256
 	maxWait       = 30 * time.Second // longest wait of a watch or a summary
 	callTimeout   = 5 * time.Second
@@ -188,8 +189,19 @@ func (k *Keeper) Local(ref protocol.ShardRef) bool {
 	return s.local
 }
 
-// find gives a shard with its ledger loaded.
+// find gives a shard with its ledger loaded, which somebody is interested in.
 func (k *Keeper) find(ref protocol.ShardRef) (*shard, error) {
+	s, err := k.locate(ref)
+	if err == nil {
+		s.mu.Lock()
+		s.touched = k.rt.Now()
+		s.mu.Unlock()
+	}
+	return s, err
+}
+
+// locate is find for keepers comparing what they have: that alone keeps no ledger in memory.
+func (k *Keeper) locate(ref protocol.ShardRef) (*shard, error) {
 	k.mu.Lock()
 	s := k.shards[ref]
 	k.mu.Unlock()
@@ -199,11 +211,26 @@ func (k *Keeper) find(ref protocol.ShardRef) (*shard, error) {
 	return s, k.load(s)
 }
 
+// room reports whether another shard of a submitter's may be kept, with a manifest of that size.
+// This node's own jobs have no other bound than the disk. The caller holds mu.
+func (k *Keeper) room(submitter jobs.NodeID, manifest int) bool {
+	shards, size, theirs, theirSize := 0, manifest, 0, manifest
+	for _, s := range k.shards {
+		shards, size = shards+1, size+len(s.meta.Manifest)
+		if s.job.Head.Submitter == submitter {
+			theirs, theirSize = theirs+1, theirSize+len(s.meta.Manifest)
+		}
+	}
+	if submitter == k.self {
+		return true
+	}
+	return shards < maxShards && size <= maxManifests && theirs < maxShards/2 && theirSize <= maxManifests/2
+}
+
 // load reads a shard's records from disk if its ledger is not in memory.
 func (k *Keeper) load(s *shard) error {
 	s.mu.Lock()
 	loaded := s.ledger != nil
-	s.touched = k.rt.Now()
 	s.mu.Unlock()
 	if loaded {
 		return nil
@@ -237,7 +264,7 @@ func (k *Keeper) load(s *shard) error {
 	if err != nil {
 		return err
 	}
-	s.ledger, s.payloads = ledger, true
+	s.ledger, s.payloads, s.touched = ledger, true, k.rt.Now()
 	s.settle()
 	return nil
 }

@@ -49,7 +49,7 @@ func (k *Keeper) publish(ctx context.Context, from jobs.NodeID, q *protocol.Publ
 func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 	k.mu.Lock()
 	old := k.shards[s.ref]
-	full := len(k.shards) >= maxShards
+	full := !k.room(s.job.Head.Submitter, len(s.meta.Manifest))
 	k.mu.Unlock()
 	switch {
 	case old != nil && old.leaving():
@@ -57,7 +57,7 @@ func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 	case old != nil:
 		return old, k.load(old)
 	case full:
-		return nil, protocol.Refuse(protocol.Full, "this node keeps as many shards as it can")
+		return nil, protocol.Refuse(protocol.Full, "this node keeps as many shards as it can, or as it may of one submitter")
 	}
 	if err := k.cfg.Disk.Put(ctx, disk.Pair{Key: refKey(metaPrefix, s.ref), Value: jobs.Encode(s.meta)}); err != nil {
 		return nil, protocol.Refuse(protocol.Full, "the keeper could not store the shard")

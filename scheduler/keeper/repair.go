@@ -56,7 +56,7 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 		s.busy = s.busy || repair || sync
 		payloads := s.ledger != nil && s.payloads && !now.Before(s.fetchAt)
 		idle := s.ledger != nil && !s.busy && now.Sub(s.touched) > unloadAfter && s.fetchless()
-		if idle && loaded > maxLoaded/2 {
+		if idle && loaded > maxLoaded/2 && s.ledger.Idle() {
 			s.ledger = nil
 		}
 		s.mu.Unlock()
@@ -331,7 +331,7 @@ func (k *Keeper) exchange(ctx context.Context, s *shard, n jobs.NodeID) (int, er
 
 // sync answers another keeper's comparison.
 func (k *Keeper) sync(from jobs.NodeID, q *protocol.SyncRequest) (*protocol.SyncAnswer, error) {
-	s, err := k.find(q.Shard)
+	s, err := k.locate(q.Shard)
 	if err != nil {
 		return nil, err
 	}

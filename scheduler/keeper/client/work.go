@@ -132,8 +132,9 @@ type Sealed struct {
 }
 
 // Watch waits until a majority of keepers shows the seals that some hold's round asks for, or
-// calls its unit or one of the other units done; or for the given time.
-func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold, units []uint16, wait time.Duration) (*Sealed, error) {
+// calls its unit or one of the other units done; or for the given time. A keeper's word that a
+// round is complete is worth the signed seals that come with it.
+func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, votes uint8, holds []jobs.Hold, units []uint16, wait time.Duration) (*Sealed, error) {
 	q := &protocol.WatchRequest{Shard: ref, Holds: holds, Units: units, Wait: uint32(wait / time.Millisecond)}
 	replies, set, err := all[protocol.WatchAnswer](ctx, c, ref, protocol.Watch, q, wait+askTimeout)
 	if err != nil {
@@ -145,15 +146,26 @@ func (c *Client) Watch(ctx context.Context, ref protocol.ShardRef, holds []jobs.
 	}
 	out := &Sealed{Seals: map[uint16][]jobs.Digest{}}
 	for _, r := range replies {
-		tally(ready, r.answer.Ready, func(h jobs.Hold) bool { return slices.Contains(holds, h) })
 		tally(decided, r.answer.Decided, mine)
 		tally(accepted, r.answer.Accepted, mine)
 		tally(against, r.answer.Against, mine)
+		sealers := map[uint16]map[jobs.NodeID]bool{}
 		for _, s := range c.open(r.answer.Seals, ref) {
-			if b, ok := s.Body.(*jobs.Seal); ok && !slices.Contains(out.Seals[b.Unit], s.ID) {
+			b, ok := s.Body.(*jobs.Seal)
+			if !ok {
+				continue
+			}
+			if sealers[b.Unit] == nil {
+				sealers[b.Unit] = map[jobs.NodeID]bool{}
+			}
+			sealers[b.Unit][s.Author] = true
+			if !slices.Contains(out.Seals[b.Unit], s.ID) {
 				out.Seals[b.Unit] = append(out.Seals[b.Unit], s.ID)
 			}
 		}
+		tally(ready, r.answer.Ready, func(h jobs.Hold) bool {
+			return slices.Contains(holds, h) && len(sealers[h.Unit]) >= scheduler.SealsAsked(votes, h.Replica)
+		})
 	}
 	need := scheduler.Majority(len(set))
 	for _, h := range holds {
