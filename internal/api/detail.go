@@ -40,7 +40,7 @@ type PaceSample struct {
 type Share struct {
 	Peer  string `json:"peer"`
 	Units int64  `json:"units"` // accepted ones in which its word counted
-	Fuel  uint64 `json:"fuel"`  // instructions of its answers there
+	Fuel  uint64 `json:"fuel"`  // its credit: the submitter's own runs earn none
 }
 
 // Setting is one of the node's settings.

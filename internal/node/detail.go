@@ -52,8 +52,9 @@ func sharesOf(c *collecting) []api.Share {
 		api.Share
 	}
 	var all []share
-	for donor, s := range c.Credit() {
-		all = append(all, share{donor, api.Share{Peer: donor.String(), Units: int64(s.Units), Fuel: s.Fuel}})
+	credit := c.Credit()
+	for donor, units := range c.Voted() {
+		all = append(all, share{donor, api.Share{Peer: donor.String(), Units: int64(units), Fuel: credit[donor].Fuel}})
 	}
 	slices.SortFunc(all, func(a, b share) int {
 		return cmp.Or(cmp.Compare(b.Units, a.Units), bytes.Compare(a.donor[:], b.donor[:]))

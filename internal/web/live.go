@@ -9,8 +9,11 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 )
 
-// restTime is the least between two of a page's looks.
-const restTime = 400 * time.Millisecond
+const (
+	restTime = 400 * time.Millisecond // at least between two of a page's looks
+	lookTime = time.Second            // between two looks at a job
+	beatTime = 15 * time.Second       // between two signs of life where nothing changes
+)
 
 // teller sends those parts of a page that have changed. It remembers what it sent, which is as
 // much as the page shows.
@@ -83,25 +86,39 @@ func (s *Site) follow(name string, make maker) func(http.ResponseWriter, *http.R
 	}
 }
 
-// watch tells how a job goes until it is final, and then nothing more: the page stays.
+// watch tells how a job goes until it is final, and then nothing more: the page stays. It looks
+// every second, not only when something has changed: how long it may take changes by itself.
 func (s *Site) watch(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.job(r); err != nil {
+	p, err := s.job(r)
+	if err != nil {
 		return err
 	}
 	t, err := s.newTeller(w, "job")
 	if err != nil {
 		return err
 	}
-	err = s.node.Watch(r.Context(), r.PathValue("job"), func(*api.Job) error {
-		t.rest(r)
-		p, err := s.job(r)
-		if err != nil {
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	beat := time.NewTicker(beatTime)
+	defer beat.Stop()
+	for {
+		if err := t.tell(p); err != nil {
 			return err
 		}
-		return t.tell(p)
-	})
-	if err == nil {
-		<-r.Context().Done()
+		if p.Final {
+			tick.Stop()
+		}
+		select {
+		case <-r.Context().Done():
+			return r.Context().Err()
+		case <-beat.C:
+			if err := t.out.Beat(); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if p, err = s.job(r); err != nil {
+				return err
+			}
+		}
 	}
-	return err
 }

@@ -51,7 +51,8 @@ func (s *Site) job(r *http.Request) (*page, error) {
 	}
 	return &page{
 		Title: clean(cmp.Or(d.Job.Name, short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",
-		Parts: []string{"progress", "pace", "units", "unit-table", "shares", "failures", "answers"},
+		Parts: []string{"progress", "pace", "units", "unit-table", "shares", "failures", "answers", "cancel"},
+		Final: d.Job.Final,
 		Data:  jobData{Detail: d, Map: newUnitMap(d), Curve: newCurve(d)},
 	}, nil
 }

@@ -95,6 +95,7 @@ type page struct {
 	Live   string // where its news come from; "" where there are none
 	Notice string
 	Parts  []string // templates of what changes
+	Final  bool     // nothing of it will change again
 	Data   any
 }
 
@@ -107,6 +108,13 @@ func (s *Site) show(name string, make maker) func(http.ResponseWriter, *http.Req
 		p, err := make(r)
 		if err != nil {
 			return err
+		}
+		if p.Node.Peer == "" {
+			status, err := s.node.Status(r.Context())
+			if err != nil {
+				return err
+			}
+			p.Node = status.Node
 		}
 		p.Name, p.Notice = name, notices()[r.URL.Query().Get("said")]
 		return s.write(w, http.StatusOK, p)

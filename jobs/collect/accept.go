@@ -95,6 +95,7 @@ func (c *Collector) count(u *unit, answered uint64) {
 	c.tally.add(u, answered, 1)
 	for i := range u.Donors {
 		c.earned(&u.Donors[i], 1)
+		c.reading.voted[u.Donors[i].Donor]++
 	}
 }
 
@@ -103,6 +104,7 @@ func (c *Collector) discount(u *unit, answered uint64) {
 	c.tally.add(u, answered, minusOne)
 	for i := range u.Donors {
 		c.earned(&u.Donors[i], minusOne)
+		c.reading.voted[u.Donors[i].Donor]--
 	}
 }
 

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"maps"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -44,6 +45,7 @@ type reading struct {
 	pace   pace.Pace
 	begun  bool // the pace is taken: what was done before this run is collected
 	bad    []badUnit
+	voted  map[jobs.NodeID]uint64 // accepted units in which a donor's word counted, the submitter's own too
 }
 
 // shardReading is what one shard adds to a reading.
@@ -60,7 +62,7 @@ const (
 )
 
 func newReading() reading {
-	return reading{told: map[uint32]shardReading{}, named: map[jobs.NodeID]bool{}}
+	return reading{told: map[uint32]shardReading{}, named: map[jobs.NodeID]bool{}, voted: map[jobs.NodeID]uint64{}}
 }
 
 // recount reads a shard anew, whose summary or acceptance has changed. The caller holds mu.
@@ -170,6 +172,14 @@ func (c *Collector) finalLocked() bool {
 		return c.trial != nil
 	}
 	return true
+}
+
+// Voted is in how many accepted units each donor's word counted. The submitter's own runs are
+// among them: they earn no credit, but they are work.
+func (c *Collector) Voted() map[jobs.NodeID]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.reading.voted)
 }
 
 // CaughtUp reports whether everything that the keepers' last summaries call decided is accepted.

@@ -41,6 +41,10 @@ func (p *Pace) Note(now time.Time, done uint64) {
 		return
 	}
 	last := p.samples[n-1]
+	if done < last.Done { // something was taken back: what was says nothing of what comes
+		p.samples = append(p.samples[:0], Sample{At: now, Done: done})
+		return
+	}
 	if done == last.Done || now.Before(last.At) {
 		return
 	}

@@ -46,6 +46,15 @@ func TestForecast(t *testing.T) {
 	}
 }
 
+// What is taken back begins anew.
+func TestTakenBack(t *testing.T) {
+	p := going(0, 1, 2, 3, 4, 5, 6)
+	p.Note(at(7), 3)
+	if f := p.Forecast(at(8), 10); f != (Forecast{}) || len(p.Samples()) != 1 {
+		t.Errorf("forecast %+v from %d samples", f, len(p.Samples()))
+	}
+}
+
 // Whatever comes, little is remembered, in order, and a forecast is a range.
 func TestPaceIsBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
