@@ -81,12 +81,14 @@ type row struct {
 	Reason  string  `json:"reason,omitempty"`
 	Stderr  string  `json:"stderr,omitempty"`
 	ToldBy  string  `json:"told_by,omitempty"`
+	// Provisional says that the answer is not final.
+	Provisional bool `json:"provisional,omitempty"`
 }
 
 // take delivers one result.
 func (d *delivery) take(r api.Result, output io.Reader) error {
 	d.given++
-	line := row{N: r.N, Name: r.Name, Outcome: r.Outcome, Exit: r.Exit, Reason: r.Reason, Stderr: r.Stderr, ToldBy: r.ToldBy}
+	line := row{N: r.N, Name: r.Name, Outcome: r.Outcome, Exit: r.Exit, Reason: r.Reason, Stderr: r.Stderr, ToldBy: r.ToldBy, Provisional: r.Provisional}
 	if r.Outcome != api.OutcomeOK {
 		d.failed++
 		if d.rows == nil {

@@ -22,6 +22,7 @@ import (
 
 // jobFlags describe a job on the command line.
 type jobFlags struct {
+	waitForDonors     bool
 	set               *pflag.FlagSet
 	lines, span       string
 	data              []string
@@ -52,6 +53,7 @@ func addJobFlags(set *pflag.FlagSet) *jobFlags {
 	addNaNFlag(set, &f.nan)
 	set.Var(&f.expires, "expires", "when the grid may forget the job, like 36h or 14d, up to 90d")
 	set.StringVar(&f.level, "verify", "", "`LEVEL`: trusted, standard, strong or paranoid (standard)")
+	set.BoolVar(&f.waitForDonors, "wait-for-donors", false, "submit also what the donors in sight are not enough for")
 	set.StringArrayVar(&f.trust, "trust", nil, "`PEER` whose word alone is enough")
 	set.IntVar(&f.perUnit, "per-unit", 0, "`N` inputs that are worked on as one (chosen by cost)")
 	set.Var(&f.lease, "lease", "how long a donor may be silent, from 5s to 1h")
@@ -123,7 +125,7 @@ func (f *jobFlags) checkLimits() error {
 
 // policy sets how answers are checked. Naming peers to trust means that their word is enough.
 func (f *jobFlags) policy(sub *api.Submission) error {
-	sub.Level, sub.Trust = f.level, f.trust
+	sub.Level, sub.Trust, sub.WaitForDonors = f.level, f.trust, f.waitForDonors
 	if sub.Level == "" {
 		sub.Level = jobs.Standard.String()
 		if len(f.trust) > 0 {

@@ -10,13 +10,14 @@ import (
 )
 
 func (p *program) resultsCommand() *cobra.Command {
-	var keep bool
+	var keep, provisional bool
 	var evidence string
 	cmd := &cobra.Command{
 		Use:   "results JOB",
 		Short: "deliver the answers of a job, in input order",
 		Long: `Gives the answers there are. Exit code 6 says that some inputs are still open, 5 that
-some have failed. Any node can fetch the answers of any job by its id.`,
+some have failed. Any node can fetch the answers of any job by its id; those of a job at
+level strong are final only when its submitter's node has judged them all.`,
 		Example: `  shoal results b5f3k2qa > out                     byte for byte, in input order
   shoal results b5f3k2qa -d out                    one file an input
   shoal results b5f3k2qa --output jsonl            one object an input, failures too
@@ -27,13 +28,14 @@ some have failed. Any node can fetch the answers of any job by its id.`,
 	deliver := addDeliverFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&keep, "keep", false, "hold a copy here after the grid forgets the job")
 	cmd.Flags().StringVar(&evidence, "evidence", "", "`FILE` for the records that prove the answers")
+	cmd.Flags().BoolVar(&provisional, "provisional", false, "also answers of a strong job that are not final yet")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return p.results(cmd.Context(), args[0], deliver, keep, evidence)
+		return p.results(cmd.Context(), args[0], deliver, api.ResultsOptions{Keep: keep, Provisional: provisional}, evidence)
 	}
 	return cmd
 }
 
-func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags, keep bool, evidence string) (err error) {
+func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags, o api.ResultsOptions, evidence string) (err error) {
 	if err := checkRef(ref); err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags
 			return err
 		}
 	}
-	if err := s.Results(ctx, j.Job, api.ResultsOptions{Keep: keep}, d.take); err != nil {
+	if err := s.Results(ctx, j.Job, o, d.take); err != nil {
 		return err
 	}
 	return d.finish(j)

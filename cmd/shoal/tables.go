@@ -148,6 +148,12 @@ func jobDetail(w io.Writer, j *api.Job) {
 	}
 	row("from", "%s · %s · %s each · %s", who, ago(j.Created), count(int64(j.Votes), "vote"), j.Level)
 	row("work", "%s by %s", count(j.Executions, "execution"), count(int64(j.Donors), "donor"))
+	if j.OwnRuns > 0 {
+		row("own runs", "%s run by the submitter", count(j.OwnRuns, "unit"))
+	}
+	if j.Provisional > 0 && !j.Final {
+		row("not final", "%s agreed, not final: %s", count(j.Provisional, "unit"), whoFinishes(j))
+	}
 	switch {
 	case j.Local:
 		row("held", "here alone, as --local asks")
@@ -168,6 +174,14 @@ func explanationText(w io.Writer, e *api.Explanation) {
 			fmt.Fprintf(w, "try  %s\n", oneLine(r.Try))
 		}
 	}
+}
+
+// whoFinishes says what makes provisional answers final.
+func whoFinishes(j *api.Job) string {
+	if j.Own {
+		return "all must be in (shoal results --provisional gives them now)"
+	}
+	return "only the submitter's node finishes a " + j.Level + " job"
 }
 
 func unitWords(u api.Units) string {

@@ -124,10 +124,11 @@ type Submission struct {
 	PerUnit int           `json:"per_unit,omitempty"`
 	Lease   time.Duration `json:"lease_ns,omitempty"`
 
-	New    bool `json:"new,omitempty"`     // another job even where the same one is known
-	Local  bool `json:"local,omitempty"`   // never leaves this machine
-	DryRun bool `json:"dry_run,omitempty"` // say what would be submitted
-	Alone  bool `json:"alone,omitempty"`   // start here at once; Offer may follow
+	New           bool `json:"new,omitempty"`             // another job even where the same one is known
+	Local         bool `json:"local,omitempty"`           // never leaves this machine
+	WaitForDonors bool `json:"wait_for_donors,omitempty"` // submit also what the donors in sight are not enough for
+	DryRun        bool `json:"dry_run,omitempty"`         // say what would be submitted
+	Alone         bool `json:"alone,omitempty"`           // start here at once; Offer may follow
 }
 
 // How faithfully a program's NaNs keep their payloads; either way they are the same on every
@@ -156,6 +157,21 @@ type Submitted struct {
 	Safe       bool   `json:"safe"`   // it goes on without this machine
 	DonorsSeen int    `json:"donors_seen"`
 	Message    string `json:"message"` // a sentence for people on what it waits for; often ""
+	// Levels are what the job's level costs in the grid as it is seen from here; all of them after
+	// a dry run.
+	Levels []Level `json:"levels,omitempty"`
+}
+
+// Level is what a level of checking costs, as far as this node knows the donors in sight.
+type Level struct {
+	Level      string  `json:"level"`
+	Chosen     bool    `json:"chosen"`     // it is the job's
+	Executions float64 `json:"executions"` // for an answer, when nobody lies; the submitter's own among them
+	OwnShare   float64 `json:"own_share"`  // of units that the submitter has to run itself
+	Possible   bool    `json:"possible"`   // the donors in sight are enough
+	Donors     int     `json:"donors"`     // in sight
+	Proven     int     `json:"proven"`     // of them, with standing from this submitter's earlier jobs
+	Networks   int     `json:"networks"`   // that they are in, private ones not counted
 }
 
 // The states of a Job.

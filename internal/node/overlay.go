@@ -174,6 +174,19 @@ func (o *overlay) donors() (n, slots int) {
 	return n, slots
 }
 
+// donating are the connected peers that say they donate.
+func (o *overlay) donating() []jobs.NodeID {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []jobs.NodeID
+	for id, h := range o.hello {
+		if h.Donating {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // skew is how far this machine's clock is ahead of its peers': the median, so that no few of
 // them can tell it anything. It is for people to read, and decides nothing.
 func (o *overlay) skew() (ahead time.Duration, known bool) {

@@ -154,6 +154,9 @@ func (n *Node) describe(job *jobs.Job, held *submit.Held, attached bool) *api.Su
 		Job: job.ID.String(), Attached: attached, Inputs: int64(h.Inputs), Units: int64(h.Units), Votes: int(h.Policy.Votes),
 		Held: held.Keepers, Wanted: held.Wanted, Safe: held.Safe(), DonorsSeen: donors,
 	}
+	if !attached {
+		out.Levels = []api.Level{n.level(h.Policy.Level, h)}
+	}
 	if h.Policy.Level != jobs.Trusted && donors < int(h.Policy.Votes) {
 		out.Message = n.tooFew(donors, int(h.Policy.Votes))
 	}
@@ -171,10 +174,11 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-func (n *Node) dryRun(h *jobs.Head, in *submit.Inputs, perUnit int, ramp bool) (*api.Submitted, error) {
+func (n *Node) dryRun(ctx context.Context, h *jobs.Head, in *submit.Inputs, perUnit int, ramp bool) (*api.Submitted, error) {
 	units := jobs.UnitCount(in.Count(), perUnit, ramp)
+	levels := n.levels(ctx, h) // which waits for somebody to come into sight
 	donors, _ := n.net.donors()
-	return &api.Submitted{Inputs: int64(in.Count()), Units: int64(units), Votes: int(h.Policy.Votes), DonorsSeen: donors}, nil
+	return &api.Submitted{Inputs: int64(in.Count()), Units: int64(units), Votes: int(h.Policy.Votes), DonorsSeen: donors, Levels: levels}, nil
 }
 
 func (n *Node) pokePublisher() {

@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler/trust"
 	"github.com/shoalgrid/shoal/wasm"
 )
 
@@ -130,8 +131,8 @@ func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs
 	switch h.Policy.Level {
 	case jobs.Trusted:
 		h.Policy.Votes = 1
-	case jobs.Strong, jobs.Paranoid:
-		return h, &api.Error{Code: api.CodeRefused, Message: "level " + h.Policy.Level.String() + " is not offered by this release", Hint: "use --verify standard"}
+	case jobs.Paranoid:
+		h.Policy.Votes = trust.ParanoidVotes
 	}
 	for _, d := range s.Data {
 		b, err := submit.File(d).Put(n.blobs)
@@ -181,12 +182,15 @@ func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*
 			return out, err
 		}
 	}
+	if err := n.canMeet(ctx, &h, &s); err != nil {
+		return nil, err
+	}
 	perUnit, trials, err := n.size(ctx, &s, &h, in)
 	if err != nil {
 		return nil, err
 	}
 	if s.DryRun {
-		return n.dryRun(&h, in, perUnit, ramp(&s))
+		return n.dryRun(ctx, &h, in, perUnit, ramp(&s))
 	}
 	job, err := n.submitter.Create(ctx, submit.Spec{
 		Head: h, PerUnit: perUnit, Ramp: ramp(&s), Inputs: in.Each, Content: content, Local: s.Local, Alone: s.Alone,

@@ -34,7 +34,7 @@ func TestStrongAgainstColluders(t *testing.T) {
 		g.Add(liar)
 		s := g.Add(Kind{})
 		began := time.Now()
-		job := submitTo(t, s, Job{Inputs: 120, Policy: strong(120)})
+		job := submitTo(t, s, Job{Inputs: 40, Policy: strong(120)})
 		c := check(t, s, job, 2*time.Hour)
 		p := c.Progress(time.Now())
 		if !p.Final || p.Provisional != 0 {
@@ -45,7 +45,7 @@ func TestStrongAgainstColluders(t *testing.T) {
 		}
 		t.Logf("after %s: %d units, %d executions, %d own runs", time.Since(began), job.Head.Units, p.Executions, p.OwnRuns)
 
-		again := submitTo(t, s, Job{Inputs: 120, Policy: strong(120)})
+		again := submitTo(t, s, Job{Inputs: 40, Policy: strong(120)})
 		q := check(t, s, again, 2*time.Hour).Progress(time.Now())
 		t.Logf("again: %d executions, %d own runs", q.Executions, q.OwnRuns)
 		if q.OwnRuns > p.OwnRuns {
