@@ -2,7 +2,10 @@ package world
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -299,7 +302,7 @@ func (w *world) settled() bool {
 			continue
 		}
 		if now > max(k.ended, w.fate.until)+convergeWithin {
-			w.broke("I16", "the keepers of %s's job still differ", k.at.name)
+			w.broke("I16", "the keepers of %s's job still differ: %s", k.at.name, w.differences(k))
 			return true
 		}
 		return false
@@ -321,12 +324,50 @@ func (w *world) converged(k *work) bool {
 			if first == nil {
 				first = mine
 			}
-			if len(mine) == 0 || !sameKeys(first, mine) {
+			if len(mine) == 0 || !sameKeys(first, mine) && !w.sameState(k, shard, first, mine) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// sameState compares what two disks amount to: a record that had to make room for others is still
+// on the disk where it came first.
+func (w *world) sameState(k *work, shard uint32, a, b map[jobs.Digest]*jobs.Record) bool {
+	m := w.manifestOf(k, shard)
+	if m == nil {
+		return true
+	}
+	return slices.Equal(w.merged(k, shard, m, inOrder(a)).Digests(), w.merged(k, shard, m, inOrder(b)).Digests())
+}
+
+func inOrder(rs map[jobs.Digest]*jobs.Record) []*jobs.Record {
+	return slices.SortedFunc(maps.Values(rs), func(a, b *jobs.Record) int { return slices.Compare(a.ID[:], b.ID[:]) })
+}
+
+// differences says what some keepers of a job lack.
+func (w *world) differences(k *work) string {
+	ref := protocol.ShardRef{Job: k.job.ID}
+	all := map[jobs.Digest]*jobs.Record{}
+	set := w.nearest(scheduler.Key(k.job.ID, 0, 0), scheduler.Keepers, func(n *node) bool { return n.p != nil && n.p.keeper != nil && n.honest() })
+	for _, n := range set {
+		maps.Copy(all, w.seen.kept[n.disk][ref])
+	}
+	lacks := map[string]int{}
+	for _, n := range set {
+		for id, r := range all {
+			if w.seen.kept[n.disk][ref][id] == nil {
+				by := w.byID[r.Author]
+				lacks[fmt.Sprintf("%s: a %s of %s (honest: %v)", n.name, r.Kind, by.name, by.honest())]++
+			}
+		}
+	}
+	lines := slices.Sorted(maps.Keys(lacks))
+	for i, line := range lines {
+		lines[i] = fmt.Sprintf("%s lacks %d", line, lacks[line])
+	}
+	return strings.Join(lines, "; ")
 }
 
 func sameKeys[K comparable, V any](a, b map[K]V) bool {
@@ -399,11 +440,7 @@ func (w *world) merges(k *work) {
 				}
 			}
 		}
-		rs := make([]*jobs.Record, 0, len(all))
-		for _, r := range all {
-			rs = append(rs, r)
-		}
-		slices.SortFunc(rs, func(a, b *jobs.Record) int { return slices.Compare(a.ID[:], b.ID[:]) })
+		rs := inOrder(all)
 		w.convicts(rs)
 		m := w.manifestOf(k, shard)
 		if m == nil {

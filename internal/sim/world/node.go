@@ -125,9 +125,10 @@ func (n *node) start() {
 func (p *process) main() {
 	w, net := p.w, &link{p}
 	p.board = newBoard(p)
+	log := w.opt.Logger.With("node", p.name)
 	var err error
 	p.keeper, err = keeper.New(keeper.Config{
-		Network: network, Signer: p.node, Peers: net, Disk: p.table('k'), Blobs: p.view(), Logger: w.opt.Logger,
+		Network: network, Signer: p.node, Peers: net, Disk: p.table('k'), Blobs: p.view(), Logger: log,
 		Changed: &p.changed, Runtime: p.m, Verify: w.verify,
 	})
 	if err != nil {
@@ -136,7 +137,7 @@ func (p *process) main() {
 	}
 	p.client = client.NewOn(p.m, w.verify, network, net, p.local())
 	p.submitter = submit.New(submit.Config{
-		Network: network, Signer: p.node, Keepers: p.client, Home: p.keeper, Disk: p.table('j'), Blobs: p.view(), Logger: w.opt.Logger, Runtime: p.m,
+		Network: network, Signer: p.node, Keepers: p.client, Home: p.keeper, Disk: p.table('j'), Blobs: p.view(), Logger: log, Runtime: p.m,
 	})
 	p.m.Go(func() { _ = p.keeper.Run(p.ctx) })
 	p.m.Go(p.board.run)
@@ -144,7 +145,7 @@ func (p *process) main() {
 		p.worker = worker.New(worker.Config{
 			Network: network, Signer: p.node, Nonce: p.nonce, Keepers: p.asks(), Board: p.board, Blobs: p.view(), Disk: p.table('w'),
 			Runner: runner{p}, Profiles: []jobs.Profile{0}, Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
-			Logger: w.opt.Logger, Runtime: p.m,
+			Logger: log, Runtime: p.m,
 		})
 		p.worker.SetMode(worker.Donating)
 		p.m.Go(func() {

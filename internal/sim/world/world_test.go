@@ -1,6 +1,7 @@
 package world
 
 import (
+	"log/slog"
 	"os"
 	"strconv"
 	"testing"
@@ -13,6 +14,9 @@ func TestOne(t *testing.T) {
 	count, _ := strconv.Atoi(os.Getenv("COUNT"))
 	for range max(count, 1) {
 		o := Options{Seed: seed, Nodes: 12, Liars: liars, Calm: os.Getenv("CALM") != "", Fast: os.Getenv("FAST") != ""}
+		if os.Getenv("DEBUG") != "" {
+			o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		}
 		if count == 0 {
 			o.Story = os.Stderr
 		}
