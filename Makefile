@@ -43,9 +43,11 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: ## every benchmark, as figures; none asserts a time
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $(PKG)
 
-sim: ## the whole grid in virtual time, and the brain through SEEDS random histories
-	go test -count=1 -timeout 60m ./internal/sim
-	go test -count=1 -timeout 60m ./scheduler -rapid.checks=$(SEEDS)
+sim: build ## SEEDS whole grids, each from one number, with faults and liars, twice from fresh numbers
+	@for base in $$(od -An -N8 -tu4 /dev/urandom); do \
+	    bin/shoal sim --fast --seed $${base}000 --seeds $$(($(SEEDS) / 2)) --nodes 8 --liars 0 && \
+	    bin/shoal sim --fast --seed $${base}500 --seeds $$(($(SEEDS) / 2)) --nodes 9 --liars 0.25 || exit 1; \
+	done
 
 test-arm64: ## the pure core and the sandbox on emulated arm64 (needs qemu-user)
 	@command -v qemu-aarch64 >/dev/null || { echo "qemu-aarch64 is missing: apt-get install qemu-user"; exit 1; }

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -63,7 +64,10 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 		out = fmt.Appendf(out, "%d", p.m.Uint64()%3)
 	}
 	if p.lie != nil {
-		out = p.lie.output(k, in.Number, out)
+		truth := out
+		if out = p.lie.output(k, in.Number, truth); !bytes.Equal(out, truth) {
+			w.report.Lies++
+		}
 	}
 	x.gave(out)
 	_, err = stdout.Write(out)

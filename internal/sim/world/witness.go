@@ -22,6 +22,15 @@ type Causes struct {
 	Unexplained int `json:"unexplained"`
 }
 
+func (c *Causes) add(o Causes) {
+	c.Dispute += o.Dispute
+	c.Hostile += o.Hostile
+	c.Crash += o.Crash
+	c.Contact += o.Contact
+	c.Race += o.Race
+	c.Unexplained += o.Unexplained
+}
+
 // state is how far an execution is.
 type state uint8
 

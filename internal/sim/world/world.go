@@ -54,6 +54,27 @@ type Report struct {
 	Broken     []Breach
 }
 
+// Add sums another run up in r. The digest of many runs is the same in whichever order they came.
+func (r *Report) Add(o *Report) {
+	r.Units += o.Units
+	r.Accepted += o.Accepted
+	r.Wrong += o.Wrong
+	r.Lies += o.Lies
+	r.Faults += o.Faults
+	r.Executions += o.Executions
+	r.Causes.add(o.Causes)
+	r.Messages += o.Messages
+	r.Bytes += o.Bytes
+	r.Steps += o.Steps
+	r.Took += o.Took
+	mine, _ := hex.DecodeString(r.Trace)
+	theirs, _ := hex.DecodeString(o.Trace) // both are digests, or empty
+	for i := range mine {
+		theirs[i] ^= mine[i]
+	}
+	r.Trace = hex.EncodeToString(theirs)
+}
+
 // Breach is an invariant that did not hold.
 type Breach struct {
 	Invariant string
@@ -139,8 +160,8 @@ func (w *world) tell(format string, args ...any) {
 		return
 	}
 	t := w.loop.Elapsed()
-	fmt.Fprintf(w.opt.Story, "%02d:%02d:%02d.%03d  ", int(t.Hours()), int(t.Minutes())%60, int(t.Seconds())%60, t.Milliseconds()%1000)
-	fmt.Fprintf(w.opt.Story, format+"\n", args...)
+	at := fmt.Sprintf("%02d:%02d:%02d.%03d", int(t.Hours()), int(t.Minutes())%60, int(t.Seconds())%60, t.Milliseconds()%1000)
+	fmt.Fprintf(w.opt.Story, "%s  %s\n", at, fmt.Sprintf(format, args...))
 }
 
 // fault tells of something that went wrong, and counts it.
