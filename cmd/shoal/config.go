@@ -27,18 +27,6 @@ lent counts at once, also in a node that runs; the first four count when it star
 	}, p.configGetCommand(), p.configSetCommand(), p.configUnsetCommand(), p.configShowCommand())
 }
 
-// settingNames completes the first argument.
-func settingNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, s := range config.Settings() {
-		names = append(names, s.Name+"\t"+s.About)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
 func (p *program) configGetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "get KEY",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"pgregory.net/rapid"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -138,8 +139,8 @@ func TestDistance(t *testing.T) {
 	})
 }
 
-// Every command has an example, says what its arguments are, and completes none as files by
-// mistake; every flag says what it is for.
+// Every command begins with an example of itself and says what its arguments are; every
+// argument and every flag has its own completion, so that none offers files by mistake.
 func TestEveryCommandExplainsItself(t *testing.T) {
 	var check func(cmd *cobra.Command)
 	check = func(cmd *cobra.Command) {
@@ -149,11 +150,20 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		if cmd.Runnable() && cmd.Args == nil && cmd.Name() != "help" {
 			t.Errorf("%s takes any arguments", cmd.CommandPath())
 		}
-		for line := range strings.Lines(cmd.Example) {
-			if !strings.Contains(line, "shoal "+cmd.Name()) && cmd.HasParent() {
-				t.Errorf("%s: an example of something else: %s", cmd.CommandPath(), line)
-			}
+		if first, _, _ := strings.Cut(cmd.Example, "\n"); first != "" && cmd.HasParent() && !strings.Contains(first, cmd.CommandPath()) {
+			t.Errorf("%s: its first example is of something else: %s", cmd.CommandPath(), first)
 		}
+		if cmd.Runnable() && cmd.ValidArgsFunction == nil && cmd.ValidArgs == nil && !strings.Contains(cmd.Use, "FILE") {
+			t.Errorf("%s offers files for its arguments", cmd.CommandPath())
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if _, ok := cmd.GetFlagCompletionFunc(f.Name); !ok && f.Value.Type() != "bool" && f.Name != "help" {
+				t.Errorf("%s --%s offers files", cmd.CommandPath(), f.Name)
+			}
+			if f.Usage == "" {
+				t.Errorf("%s --%s says nothing", cmd.CommandPath(), f.Name)
+			}
+		})
 		for _, sub := range cmd.Commands() {
 			check(sub)
 		}

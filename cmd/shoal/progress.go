@@ -21,6 +21,7 @@ type progress struct {
 
 	mu   sync.Mutex
 	last *api.Job // the newest reading
+	line string   // what is shown
 }
 
 // startProgress shows readings until stop.
@@ -32,9 +33,26 @@ func startProgress(u *ui) *progress {
 
 // update takes a new reading.
 func (p *progress) update(j *api.Job) {
+	line := progressLine(j)
+	if p.ui.screen.tty {
+		line = bar(j) + " " + line
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last = j
+	p.last, p.line = j, line
+}
+
+// tell takes what goes on before there is a reading.
+func (p *progress) tell(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line = line
+}
+
+func (p *progress) shown() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.line
 }
 
 // reading is the newest one, or nil.
@@ -64,14 +82,12 @@ func (p *progress) draw() {
 		case <-p.quit:
 			return
 		case <-tick.C:
-			j := p.reading()
-			if j == nil {
-				continue
-			}
-			if p.ui.screen.tty {
-				p.ui.live(bar(j) + " " + progressLine(j))
-			} else {
-				p.ui.say("%s", progressLine(j))
+			switch line := p.shown(); {
+			case line == "":
+			case p.ui.screen.tty:
+				p.ui.live(line)
+			default:
+				p.ui.say("%s", line)
 			}
 		}
 	}

@@ -67,7 +67,7 @@ func (p *program) runJob(ctx context.Context, job *jobFlags, node *nodeFlags, de
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 
-	done, err := s.Submit(ctx, sub, lines)
+	done, err := p.submit(ctx, s, sub, lines)
 	switch {
 	case interrupted(err):
 		p.ui.interruptedBeforeSubmit()

@@ -17,17 +17,13 @@ import (
 )
 
 func (p *program) serviceCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "service",
 		Short: "have the system start shoal, and keep it",
 		Example: `  shoal service install                  start donating whenever you are logged in
   shoal service install --print          only show the file that would be written
   sudo shoal service install --system    on a server: from its start, for no user`,
-		Args: exactArgs("install, uninstall or status"),
-		RunE: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args[0]) },
-	}
-	cmd.AddCommand(p.serviceInstallCommand(), p.serviceUninstallCommand(), p.serviceStatusCommand())
-	return cmd
+	}, p.serviceInstallCommand(), p.serviceUninstallCommand(), p.serviceStatusCommand())
 }
 
 // serviceFlags say which service is meant.
@@ -55,6 +51,7 @@ service follows at once.`,
   shoal service install -- --when always --cores 2
   shoal service install --relay          keep and relay for others, without donating
   shoal service install --print`,
+		Args: cobra.ArbitraryArgs, // of donate: they are checked below
 	}
 	f.add(cmd)
 	flags := cmd.Flags()

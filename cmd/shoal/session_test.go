@@ -30,6 +30,9 @@ type puppet struct {
 	mu   sync.Mutex
 	job  api.Job
 	runs int
+
+	steps []api.Submitting
+	hold  chan struct{} // nil: a submission is over at once
 }
 
 func newPuppet(t *testing.T) *puppet {
@@ -68,6 +71,12 @@ func (n *puppet) Offer(context.Context, string) error {
 	return nil
 }
 
+func (n *puppet) Submitting(context.Context) ([]api.Submitting, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.steps, nil
+}
+
 func (n *puppet) Submit(_ context.Context, s api.Submission, lines io.Reader) (*api.Submitted, error) {
 	if lines != nil {
 		if _, err := io.Copy(io.Discard, lines); err != nil {
@@ -75,6 +84,9 @@ func (n *puppet) Submit(_ context.Context, s api.Submission, lines io.Reader) (*
 		}
 	}
 	n.submitted <- s
+	if n.hold != nil {
+		<-n.hold
+	}
 	return &api.Submitted{Job: n.reading().Job, Inputs: n.reading().Inputs.Total, Units: 1, Votes: 2}, nil
 }
 
@@ -219,6 +231,29 @@ func TestRunDeliversAsAnswersCome(t *testing.T) {
 	c.ends(t, 0)
 	if c.out.String() != "one\ntwo\n" || c.said.String() != "" {
 		t.Errorf("wrote %q, said %q", c.out.String(), c.said.String())
+	}
+}
+
+// A submission says what it does while it is under way, of itself and of no other.
+func TestSubmitShowsItsSteps(t *testing.T) {
+	dir := t.TempDir()
+	n := newPuppet(t)
+	n.hold = make(chan struct{})
+	said := newSafeBuffer()
+	p := newProgram(strings.NewReader(""), io.Discard, said, func(o nodeOptions) (gridNode, error) { return n, os.MkdirAll(o.Home, 0o700) })
+	p.ui.screen.tty = true
+	code := make(chan int, 1)
+	go func() {
+		code <- p.run(t.Context(), []string{"submit", programFile(t, dir), "--range", "1..2", "--home", filepath.Join(dir, "home")})
+	}()
+	sub := <-n.submitted
+	n.mu.Lock()
+	n.steps = []api.Submitting{{Tag: sub.Tag, Step: api.StepPlacing, Receipts: 3, Asked: 5}, {Tag: "other", Step: api.StepReading}}
+	n.mu.Unlock()
+	said.awaits("[############........] 3 of 5 copies held")
+	close(n.hold)
+	if got := <-code; got != 0 || strings.Contains(said.String(), "reading") {
+		t.Errorf("exit code %d, said %q", got, said.String())
 	}
 }
 

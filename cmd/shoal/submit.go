@@ -48,7 +48,7 @@ func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags,
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	done, err := s.Submit(ctx, sub, lines)
+	done, err := p.submit(ctx, s, sub, lines)
 	switch {
 	case interrupted(err):
 		p.ui.interruptedSubmit()
@@ -72,7 +72,7 @@ func (p *program) dryRun(ctx context.Context, sub api.Submission, lines io.Reade
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	would, err := s.Submit(ctx, sub, lines)
+	would, err := p.submit(ctx, s, sub, lines)
 	if err != nil {
 		return err
 	}

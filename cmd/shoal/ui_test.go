@@ -87,6 +87,17 @@ func TestTables(t *testing.T) {
 		{Peer: bob, Addr: "/ip4/192.168.1.21/tcp/4901", Roles: []string{api.RoleDonor, api.RoleKeeper}, LatencyMS: 0.42, Agent: "shoal/0.1.0"},
 		{Peer: alice, Addr: "/ip4/10.0.0.1/udp/4901/quic-v1"},
 	})
+	text.WriteString("\n")
+	explanationText(&text, &api.Explanation{Job: *waitingJob(), Reasons: []api.Reason{
+		{Code: api.WhyNoDonors, What: "needs 1 more donor, 1 known", Try: "start one on another machine: shoal donate"}, {Code: api.WhyCopying, What: "held by 2 of 5\x1b[2J"},
+	}})
+	text.WriteString("\n")
+	for _, s := range []api.Submitting{
+		{Step: api.StepReading}, {Step: api.StepTrying, Inputs: 1200}, {Step: api.StepSeeking},
+		{Step: api.StepPlacing}, {Step: api.StepPlacing, Parts: 12, Placed: 3, Receipts: 21, Asked: 25, Bytes: 40 << 20, Sent: 12 << 20},
+	} {
+		text.WriteString(stepLine(&s) + "\n")
+	}
 	golden(t, "tables.txt", text.String())
 }
 

@@ -37,9 +37,9 @@ Evidence proves what the named keys have signed, and that it amounts to these an
 prove that two keys are two people, nor that nobody disagreed: a submitter can make up donors.
 Make sure that the submitter is who you think (--submitter), and run some units again (--rerun):
 they are chosen at random here, and need the job's program and inputs.`,
-		Example: `  shoal results b5f3k2qa -d out --evidence proof   whoever has the job makes the file
-  shoal verify proof -d out                        anyone checks it, with the outputs
-  shoal verify proof --rerun 3 --program count.wasm texts/*.txt`,
+		Example: `  shoal verify proof -d out                        anyone checks it, with the outputs
+  shoal verify proof --rerun 3 --program count.wasm texts/*.txt
+  shoal results b5f3k2qa -d out --evidence proof   whoever has the job makes the file`,
 		Args: cobra.ArbitraryArgs,
 	}
 	set := cmd.Flags()

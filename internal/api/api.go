@@ -30,6 +30,8 @@ type Node interface {
 	// Submit publishes a job, or finds the one that was published before. lines is read to
 	// its end when s.Lines is set, and nil otherwise.
 	Submit(ctx context.Context, s Submission, lines io.Reader) (*Submitted, error)
+	// Submitting lists the submissions that are under way.
+	Submitting(ctx context.Context) ([]Submitting, error)
 	// Jobs lists the node's own jobs, the newest first.
 	Jobs(ctx context.Context) ([]Job, error)
 	// Job reads how far a job is.

@@ -38,6 +38,7 @@ func (b *bench) Detail(_ context.Context, _ string, cells int) (*Detail, error) 
 	b.did = append(b.did, fmt.Sprintf("detail %d", cells))
 	return sampleDetail(), nil
 }
+func (b *bench) Submitting(context.Context) ([]Submitting, error) { return sampleSubmitting(), nil }
 func (b *bench) Explain(_ context.Context, ref string) (*Explanation, error) {
 	b.did = append(b.did, "explain "+ref)
 	return sampleExplanation(), nil
@@ -110,6 +111,7 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
 	check(t, []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, first(c.Settings(ctx)))
 	check(t, sampleDetail(), first(c.Detail(ctx, "abc", 100_000)))
+	check(t, sampleSubmitting(), first(c.Submitting(ctx)))
 	check(t, sampleExplanation(), first(c.Explain(ctx, "abc")))
 	for _, err := range []error{
 		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Settings: map[string]string{"cores": "2"}}),

@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestGolden(t *testing.T) {
 	for name, v := range map[string]any{
-		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(), "credit": sampleCredit(), "explanation": sampleExplanation(),
+		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(), "credit": sampleCredit(), "explanation": sampleExplanation(), "submitting": sampleSubmitting(),
 		"submitted": &Submitted{Job: sampleJob().Job, Inputs: 120, Units: 12, Votes: 2, Held: 5, Wanted: 5, Safe: true, DonorsSeen: 3, Message: "waits"},
 		"result":    &Result{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"},
 		"error":     document{&Error{Code: CodeNotFound, Message: "no job b5f3k2qa", Hint: "see: shoal status"}},
-		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}, Explanation{}},
+		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}, Explanation{}, Submitting{}},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
@@ -64,6 +64,10 @@ func sampleDetail() *Detail {
 		Shares:   []Share{{Peer: "12D3KooWT", Units: 8, Fuel: 9000}, {Peer: "12D3KooWU", Units: 7, Fuel: 3345}},
 		Failures: []Result{{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"}},
 	}
+}
+
+func sampleSubmitting() []Submitting {
+	return []Submitting{{Tag: "t", Name: "count.wasm", Step: StepPlacing, Inputs: 120, Units: 12, Parts: 1, Receipts: 3, Asked: 5, Bytes: 1 << 20, Sent: 3 << 20}}
 }
 
 func sampleExplanation() *Explanation {

@@ -56,6 +56,7 @@ func (s *Server) routes() []route {
 
 		{method: get, path: "/jobs", does: "the jobs of this node, the newest first", serve: ask(s.node.Jobs), gives: []Job{}},
 		{method: post, path: "/jobs", does: "submit a job: the submission as one line, then, where it says so, its lines", serve: s.submit, takes: Submission{}, gives: Submitted{}},
+		{method: get, path: "/submitting", does: "the submissions that are under way, by the tags they gave", serve: ask(s.node.Submitting), gives: []Submitting{}},
 		{method: get, path: "/jobs/{job}", does: "how far a job is", serve: s.job, gives: Job{}},
 		{method: get, path: "/jobs/{job}/explain", does: "why a job is where it is, the weightiest reason first, each with something to try", serve: s.explain, gives: Explanation{}},
 		{method: get, path: "/jobs/{job}/detail", does: "a job as the page shows it: its units as a map, its pace, its donors, its failures", serve: s.detail, query: []parameter{{"cells", "of the map, at most", true}}, gives: Detail{}},

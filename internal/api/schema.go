@@ -129,6 +129,8 @@ type Submission struct {
 	WaitForDonors bool `json:"wait_for_donors,omitempty"` // submit also what the donors in sight are not enough for
 	DryRun        bool `json:"dry_run,omitempty"`         // say what would be submitted
 	Alone         bool `json:"alone,omitempty"`           // start here at once; Offer may follow
+
+	Tag string `json:"tag,omitempty"` // by which Submitting tells of it; "": it does not
 }
 
 // How faithfully a program's NaNs keep their payloads; either way they are the same on every

@@ -26,6 +26,9 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) error {
 	if err := json.Unmarshal(text, &sub); err != nil {
 		return &Error{Code: CodeUsage, Message: "request: " + err.Error()}
 	}
+	if len(sub.Tag) > MaxTag {
+		return refuseWhole(w, in, &Error{Code: CodeUsage, Message: "request: a tag that long"})
+	}
 	var lines io.Reader
 	if sub.Lines {
 		lines = in

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/store"
@@ -119,9 +120,16 @@ func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.N
 }
 
 // blocks is what bitswap serves.
-type blocks struct{ b *store.Blobs }
+type blocks struct {
+	b    *store.Blobs
+	sent *atomic.Uint64 // bytes served
+}
 
-func (s blocks) Block(ctx context.Context, d jobs.Digest) ([]byte, error) { return s.b.Block(ctx, d) }
+func (s blocks) Block(ctx context.Context, d jobs.Digest) ([]byte, error) {
+	data, err := s.b.Block(ctx, d)
+	s.sent.Add(uint64(len(data)))
+	return data, err
+}
 
 func (s blocks) HasBlock(_ context.Context, d jobs.Digest) (bool, error) { return s.b.HasBlock(d), nil }
 

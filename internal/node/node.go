@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/config"
@@ -70,7 +71,8 @@ type Node struct {
 	board     *boardDriver
 	machine   Machine
 
-	tries   []jobs.JobID
+	steps   steps
+	sent    atomic.Uint64 // bytes of blobs that others fetched here
 	mu      sync.Mutex
 	host    *p2p.Host
 	goUp    chan struct{} // closed when the network should come up
@@ -290,7 +292,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 		Key: n.identity.Key(), Network: n.network, Agent: "shoal/" + n.opts.Version,
 		Bootstrap: c.Bootstrap, MDNS: c.MDNS, Gossip: !n.opts.Faults.NoGossip, NoInbound: n.opts.Faults.NoInbound, Passing: n.opts.Passing,
 		Dir: filepath.Join(n.opts.Home, "network"), ValidateHead: n.validateHead, PreferHead: preferHead,
-		Blocks: blocks{n.store.Blobs()}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
+		Blocks: blocks{n.store.Blobs(), &n.sent}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
 	}
 	host, err := p2p.New(cfg)
 	n.mu.Lock()

@@ -44,7 +44,7 @@ func (n *Node) attach(ctx context.Context, content jobs.Digest, s *api.Submissio
 	}
 	n.board.add(job)
 	if own.Ended == 0 && !own.Local && !s.Alone {
-		return n.publishNow(ctx, job, true)
+		return n.publishNow(ctx, job, s.Tag, true)
 	}
 	n.follow(job)
 	n.mu.Lock()
@@ -75,11 +75,12 @@ func (n *Node) begin(ctx context.Context, job *jobs.Job, s *api.Submission) (*ap
 		}
 		return out, nil
 	}
-	return n.publishNow(ctx, job, false)
+	return n.publishNow(ctx, job, s.Tag, false)
 }
 
 // publishNow places a job while its submitter watches.
-func (n *Node) publishNow(ctx context.Context, job *jobs.Job, attached bool) (*api.Submitted, error) {
+func (n *Node) publishNow(ctx context.Context, job *jobs.Job, tag string, attached bool) (*api.Submitted, error) {
+	n.steps.at(tag, api.StepSeeking)
 	n.bringUp()
 	n.awaitKeepers(ctx, firstPeers)
 	if !n.net.keepersInSight() {
@@ -95,7 +96,7 @@ func (n *Node) publishNow(ctx context.Context, job *jobs.Job, attached bool) (*a
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishFor)
 	defer cancel()
-	held, err := n.publish(ctx, job)
+	held, err := n.publish(ctx, job, n.placing(job, tag))
 	if err != nil {
 		n.log.Info("job not placed yet", "job", job.ID.Short(), "error", err)
 	}
@@ -122,9 +123,23 @@ func (n *Node) awaitKeepers(ctx context.Context, d time.Duration) {
 	n.net.greet(ctx)
 }
 
+// placing tells how far the placing of a job is.
+func (n *Node) placing(job *jobs.Job, tag string) func(submit.Placing) {
+	before := n.sent.Load()
+	n.steps.tell(tag, func(x *api.Submitting) {
+		x.Step, x.Units, x.Bytes = api.StepPlacing, int64(job.Head.Units), n.store.Blobs().Held(submit.Owner(job.ID))
+	})
+	return func(p submit.Placing) {
+		n.steps.tell(tag, func(x *api.Submitting) {
+			x.Parts, x.Placed, x.Receipts, x.Asked = int64(p.Shards), int64(p.Placed), int64(p.Receipts), int64(p.Asked)
+			x.Sent = n.sent.Load() - before
+		})
+	}
+}
+
 // publish places a job's shards and puts it on the board.
-func (n *Node) publish(ctx context.Context, job *jobs.Job) (*submit.Held, error) {
-	held, receipts, err := n.submitter.Publish(ctx, job, nil)
+func (n *Node) publish(ctx context.Context, job *jobs.Job, told func(submit.Placing)) (*submit.Held, error) {
+	held, receipts, err := n.submitter.Publish(ctx, job, told)
 	n.mu.Lock()
 	n.held[job.ID] = *held
 	n.mu.Unlock()
@@ -225,7 +240,7 @@ func (n *Node) publishLoop(ctx context.Context) error {
 			due[j.ID] = time.Now().Add(replaceEvery)
 		}
 		for _, j := range todo {
-			held, err := n.publish(ctx, j)
+			held, err := n.publish(ctx, j, nil)
 			switch {
 			case ctx.Err() != nil:
 				return nil

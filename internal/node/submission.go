@@ -161,6 +161,8 @@ func contentOf(h *jobs.Head, in *submit.Inputs, s *api.Submission) jobs.Digest {
 
 // Submit makes a job of a submission, or attaches to the one that was made of it before.
 func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*api.Submitted, error) {
+	n.steps.tell(s.Tag, func(x *api.Submitting) { x.Name, x.Step = or(s.Name, filepath.Base(s.Program)), api.StepReading })
+	defer n.steps.over(s.Tag)
 	program, err := n.readProgram(s.Program)
 	if err != nil {
 		return nil, err
@@ -185,6 +187,7 @@ func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*
 	if err := n.canMeet(ctx, &h, &s); err != nil {
 		return nil, err
 	}
+	n.steps.tell(s.Tag, func(x *api.Submitting) { x.Step, x.Inputs = api.StepTrying, int64(in.Count()) })
 	perUnit, trials, err := n.size(ctx, &s, &h, in)
 	if err != nil {
 		return nil, err

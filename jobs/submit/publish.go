@@ -58,15 +58,29 @@ func (s *Submitter) Begin(ctx context.Context, job *jobs.Job) error {
 	return nil
 }
 
+// Placing is how far a Publish is.
+type Placing struct {
+	Shards, Placed  uint32 // of them, those that are done
+	Receipts, Asked int    // of keepers that have all of a shard, of those that were asked
+}
+
 // Publish places every shard of a job on its keepers and gives shard 0's receipts, which the
 // board asks for. It can be repeated: what is placed stays placed. An error means that not even
 // a majority of some shard's keepers has it.
-func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, progress func(placed, shards uint32)) (*Held, []*jobs.Record, error) {
+func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, told func(Placing)) (*Held, []*jobs.Record, error) {
 	var mu sync.Mutex
 	held := &Held{Keepers: scheduler.Keepers, Wanted: scheduler.Keepers}
 	var receipts []*jobs.Record
 	var firstErr error
-	var placed uint32
+	now := Placing{Shards: job.Head.Shards()}
+	tell := func(change func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		change()
+		if told != nil {
+			told(now)
+		}
+	}
 	var next uint32 // shard that nobody has taken on
 	take := func() (n uint32, ok bool) {
 		mu.Lock()
@@ -80,7 +94,9 @@ func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, progress func(pl
 	for range min(shardsAtOnce, job.Head.Shards()) {
 		placing.Go(s.rt, func() {
 			for n, ok := take(); ok; n, ok = take() {
-				h, rs, err := s.place(ctx, job, n)
+				h, rs, err := s.place(ctx, job, n, func(asked, receipts int) {
+					tell(func() { now.Asked, now.Receipts = now.Asked+asked, now.Receipts+receipts })
+				})
 				mu.Lock()
 				if err != nil && firstErr == nil {
 					firstErr = err
@@ -91,11 +107,8 @@ func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, progress func(pl
 				if h != nil && (h.Keepers < held.Keepers || n == 0) {
 					*held = *h
 				}
-				placed++
-				if progress != nil {
-					progress(placed, job.Head.Shards())
-				}
 				mu.Unlock()
+				tell(func() { now.Placed++ })
 			}
 		})
 	}
@@ -107,7 +120,7 @@ func (s *Submitter) Publish(ctx context.Context, job *jobs.Job, progress func(pl
 }
 
 // place puts one shard on its keepers and signs who holds it.
-func (s *Submitter) place(ctx context.Context, job *jobs.Job, n uint32) (*Held, []*jobs.Record, error) {
+func (s *Submitter) place(ctx context.Context, job *jobs.Job, n uint32, told func(asked, receipts int)) (*Held, []*jobs.Record, error) {
 	ref := protocol.ShardRef{Job: job.ID, Shard: n}
 	raw, proof, err := s.shard(job, n)
 	if err != nil {
@@ -124,7 +137,8 @@ func (s *Submitter) place(ctx context.Context, job *jobs.Job, n uint32) (*Held, 
 		return nil, nil, err
 	}
 	self := s.cfg.Signer.ID()
-	receipts, why := s.publishTo(ctx, job, ref, set, raw, proof)
+	told(len(set), 0)
+	receipts, why := s.publishTo(ctx, job, ref, set, raw, proof, func() { told(0, 1) })
 	held := &Held{Wanted: scheduler.Keepers, Why: why}
 	for _, k := range set {
 		if k != self {
@@ -156,7 +170,7 @@ func (s *Submitter) place(ctx context.Context, job *jobs.Job, n uint32) (*Held, 
 }
 
 // publishTo asks every keeper of a set at once and gives the receipts.
-func (s *Submitter) publishTo(ctx context.Context, job *jobs.Job, ref protocol.ShardRef, set []jobs.NodeID, raw []byte, proof []jobs.Digest) (receipts []*jobs.Record, why string) {
+func (s *Submitter) publishTo(ctx context.Context, job *jobs.Job, ref protocol.ShardRef, set []jobs.NodeID, raw []byte, proof []jobs.Digest, taken func()) (receipts []*jobs.Record, why string) {
 	q := &protocol.PublishRequest{Head: job.Bytes(), Shard: ref.Shard, Manifest: raw, Proof: proof, Wait: uint32(fetchWait / time.Millisecond)}
 	ctx, cancel := s.rt.WithTimeout(ctx, placeFor)
 	defer cancel()
@@ -172,6 +186,7 @@ func (s *Submitter) publishTo(ctx context.Context, job *jobs.Job, ref protocol.S
 				return
 			}
 			receipts = append(receipts, r)
+			taken()
 		})
 	}
 	asking.Wait(s.rt)

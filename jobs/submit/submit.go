@@ -117,7 +117,8 @@ const holdFor = 3 * 24 * time.Hour
 // makingFor is how long what a submit has put is held if it is killed before it has made the job.
 const makingFor = 24 * time.Hour
 
-func owner(id jobs.JobID) string { return "own/" + id.String() }
+// Owner is the name under which the blobs of a job are held.
+func Owner(id jobs.JobID) string { return "own/" + id.String() }
 
 // Find gives the open or finished job of the same content, if there is one.
 func (s *Submitter) Find(content jobs.Digest) (jobs.JobID, bool, error) {
@@ -177,7 +178,7 @@ func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 		blobs = append(blobs, d.Blob)
 	}
 	for _, b := range blobs {
-		if err := s.cfg.Blobs.Hold(ctx, owner(job.ID), b, until); err != nil {
+		if err := s.cfg.Blobs.Hold(ctx, Owner(job.ID), b, until); err != nil {
 			return nil, fmt.Errorf("keep the job's inputs: %w", err)
 		}
 	}
