@@ -31,6 +31,7 @@ func TestGrid(t *testing.T) {
 		{"everyone is killed at random", honest, gridSurvivesRandomKills},
 		{"every worker dies between seal and reveal", faulty, gridRevealsLater},
 		{"one of five donors lies", faulty, gridDeliversNoLie},
+		{"two of seven lie together", faulty, gridBelievesNoRing},
 		{"large blobs", honest, gridMovesLargeBlobs},
 		{"inputs that fail", honest, gridReportsFailures},
 		{"one node", honest, gridOfOne},
