@@ -21,6 +21,10 @@ import (
 	"github.com/shoalgrid/shoal/internal/gridtest"
 )
 
+// patience is how long a page may take: strangers' programs run when nothing else does, which on
+// a busy machine is seldom.
+const patience = 3 * gridtest.Patience
+
 // browser is a real Chromium that a test drives. What its console complains of fails the test:
 // a policy that was broken, a script that threw.
 type browser struct {
@@ -180,7 +184,7 @@ func (b *browser) text(selector string) string {
 // another page meanwhile.
 func (b *browser) await(what, condition string) {
 	b.t.Helper()
-	deadline := time.NewTimer(gridtest.Patience)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -31,7 +31,7 @@ func newCurve(d *api.Detail) curve {
 	if d.Job.ETAHighSeconds != nil {
 		end += float64(*d.Job.ETAHighSeconds)
 	}
-	if end <= 0 {
+	if end < 1 {
 		return c
 	}
 	x := func(seconds float64) float64 { return seconds / end * curveWidth }

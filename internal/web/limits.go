@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/shoalgrid/shoal/internal/api"
 )
@@ -67,6 +68,7 @@ func (l *limit) slider(label string, least, most, zero int, unit string) {
 	if n == 0 {
 		n = zero
 	}
+	l.About, _, _ = strings.Cut(l.About, ";") // what 0 means a slider does not say
 	l.Kind, l.Label, l.Min, l.Max, l.Number, l.Unit = "slider", label, least, most, n, unit
 }
 

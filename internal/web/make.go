@@ -24,7 +24,7 @@ func (s *Site) overview(r *http.Request) (*page, error) {
 		return nil, err
 	}
 	return &page{
-		Title: "Overview", Node: status.Node, Live: "/live", Parts: []string{"jobs", "giving", "grid"},
+		Title: "Overview", Node: status.Node, Live: "/live", Parts: []string{"jobs", "giving", "grid", "peers"},
 		Data: overviewData{Status: status, Peers: peers[:min(len(peers), maxPeers)], Ring: newRing(status.Node.Peer, peers)},
 	}, nil
 }

@@ -16,10 +16,9 @@ const maxPeers = 200
 
 // ring is the grid as it is: every node at the place of its key, and none in the middle.
 type ring struct {
-	Size float64
-	Mid  float64
-	R    float64
-	Dots []dot
+	Width, Height float64
+	X, Y, R       float64 // of the circle
+	Dots          []dot
 }
 
 // dot is a node on the ring.
@@ -31,18 +30,18 @@ type dot struct {
 	Peer          string
 	Self          bool
 	Donor, Keeper bool
-	NearestToOwn  bool // one of those that keep what this node's own key would name
 }
 
 const (
-	ringSize   = 320
+	ringWidth  = 440 // room for labels at both sides
+	ringHeight = 290
 	ringRadius = 118
 	labelRoom  = 14
 	maxLabels  = 12 // more of them would cover each other
 )
 
 func newRing(self string, peers []api.Peer) ring {
-	r := ring{Size: ringSize, Mid: ringSize / 2, R: ringRadius}
+	r := ring{Width: ringWidth, Height: ringHeight, X: ringWidth / 2, Y: ringHeight / 2, R: ringRadius}
 	r.Dots = append(r.Dots, r.place(self))
 	r.Dots[0].Self, r.Dots[0].Label, r.Dots[0].R = true, "this node", 7
 	for i := range peers[:min(len(peers), maxPeers)] {
@@ -62,7 +61,7 @@ func newRing(self string, peers []api.Peer) ring {
 func (r ring) place(peer string) dot {
 	angle := 2 * math.Pi * turn(peer)
 	x, y := math.Sin(angle), -math.Cos(angle)
-	d := dot{Peer: peer, R: 5, X: r.Mid + r.R*x, Y: r.Mid + r.R*y, TX: r.Mid + (r.R+labelRoom)*x, TY: r.Mid + (r.R+labelRoom)*y + 4, Anchor: "middle"}
+	d := dot{Peer: peer, R: 5, X: r.X + r.R*x, Y: r.Y + r.R*y, TX: r.X + (r.R+labelRoom)*x, TY: r.Y + (r.R+labelRoom)*y + 4, Anchor: "middle"}
 	switch {
 	case x > 0.3:
 		d.Anchor = "start"

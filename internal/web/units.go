@@ -36,6 +36,7 @@ type legend struct {
 
 const (
 	cellSize   = 14
+	largeCell  = 22 // where there are few
 	cellGap    = 3
 	mapColumns = 40
 	maxRuns    = 60
@@ -80,8 +81,12 @@ func cellState(u api.Units) string {
 
 func newUnitMap(d *api.Detail) unitMap {
 	cells := d.Map.Cells
-	m := unitMap{PerCell: d.Map.PerCell, Width: min(max(len(cells), 1), mapColumns)*cellSize - cellGap, Legend: newLegend(d.Job.Units)}
-	m.Height = (len(cells)+mapColumns-1)/mapColumns*cellSize - cellGap
+	side := cellSize
+	if len(cells) <= mapColumns {
+		side = largeCell
+	}
+	m := unitMap{PerCell: d.Map.PerCell, Width: min(max(len(cells), 1), mapColumns)*side - cellGap, Legend: newLegend(d.Job.Units)}
+	m.Height = (max(len(cells), 1)+mapColumns-1)/mapColumns*side - cellGap
 	paths := map[string]*strings.Builder{}
 	first := int64(1)
 	for i, c := range cells {
@@ -89,7 +94,7 @@ func newUnitMap(d *api.Detail) unitMap {
 		if paths[state] == nil {
 			paths[state] = &strings.Builder{}
 		}
-		fmt.Fprintf(paths[state], "M%d %dh%dv%dh-%dz", i%mapColumns*cellSize, i/mapColumns*cellSize, cellSize-cellGap, cellSize-cellGap, cellSize-cellGap)
+		fmt.Fprintf(paths[state], "M%d %dh%dv%dh-%dz", i%mapColumns*side, i/mapColumns*side, side-cellGap, side-cellGap, side-cellGap)
 		m.addRun(run{From: first, To: first + c.Total - 1, State: state})
 		first += c.Total
 	}

@@ -14,7 +14,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"short": short, "peer": shortPeer, "clean": clean, "count": count, "comma": comma, "size": size, "seconds": seconds,
-		"ago": ago, "left": left, "rate": rate, "percent": percent, "join": strings.Join, "clock": clock,
+		"left": left, "rate": rate, "percent": percent, "join": strings.Join, "clock": clock,
 		"state": stateWords, "donating": donatingWords, "where": where, "per": per, "first": first, "failure": failure, "class": class, "more": func(all int64, shown int) bool { return all > int64(shown) },
 		"mib": func(n uint64) uint64 { return n >> 20 }, "gib": func(n uint64) uint64 { return n >> 30 },
 		"arg": func(p *page, data any) map[string]any { return map[string]any{"Page": p, "Data": data} },
@@ -57,6 +57,7 @@ func short(id string) string { return id[:min(len(id), 8)] }
 
 // shortPeer is a peer ID as people see it.
 func shortPeer(id string) string {
+	id = clean(id)
 	if len(id) < 12 {
 		return id
 	}
@@ -142,14 +143,14 @@ func seconds(n any) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24+0.5))
 }
 
-func ago(t time.Time) string {
-	if t.IsZero() {
-		return "-"
+// clock is a time of today, or of another day.
+func clock(t time.Time) string {
+	t = t.Local()
+	if now := time.Now(); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04")
 	}
-	return seconds(max(0, time.Since(t)).Seconds()) + " ago"
+	return t.Format("2 Jan 15:04")
 }
-
-func clock(t time.Time) string { return t.Local().Format("15:04") }
 
 // left says when a job may end, as a range, where there is evidence.
 func left(j *api.Job) string {
