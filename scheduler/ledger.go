@@ -33,7 +33,7 @@ type Ledger struct {
 	units []unit
 
 	general map[jobs.Digest]*jobs.Record // everything that is not about one unit
-	sum     setSum                       // of general
+	sums    [generalSlots]setSum         // of general, by slot
 	custody custody
 	control *jobs.Record // the highest-numbered
 	expires int64        // the latest that the submitter asked for
@@ -240,7 +240,7 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 		return false, ErrFull
 	}
 	l.general[r.ID] = r
-	l.sum.add(r)
+	l.sums[generalSlot(r)].add(r)
 	switch b := r.Body.(type) {
 	case *jobs.Draw:
 		l.redraw = true

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"encoding/binary"
+	"maps"
 	"math/bits"
 	"slices"
 	"time"
@@ -133,8 +134,15 @@ func (l *Ledger) Expires() int64 {
 	return min(l.expires, l.job.Head.Created+int64(jobs.MaxLife/time.Second))
 }
 
-// Slots is the number of parts that Digests compares: one for each unit, one for the rest.
-func (l *Ledger) Slots() int { return len(l.units) + 1 }
+// generalSlots is how many parts the records that are not about one unit fall into: every claim
+// brings some, and what two keepers compare should be little beside what differs.
+const generalSlots = 32
+
+// generalSlot is the part that a record falls into.
+func generalSlot(r *jobs.Record) int { return int(r.ID[0]) % generalSlots }
+
+// Slots is the number of parts that Digests compares: one for each unit, some for the rest.
+func (l *Ledger) Slots() int { return len(l.units) + generalSlots }
 
 // Digests are short names of the record sets of each slot: equal sets have equal names.
 func (l *Ledger) Digests() []uint64 {
@@ -142,7 +150,9 @@ func (l *Ledger) Digests() []uint64 {
 	for i := range l.units {
 		out[i] = l.units[i].sum.short()
 	}
-	out[len(l.units)] = l.sum.short()
+	for i := range l.sums {
+		out[len(l.units)+i] = l.sums[i].short()
+	}
 	return out
 }
 
@@ -153,11 +163,18 @@ func (l *Ledger) Records(slot int) []*jobs.Record {
 		out = slices.Concat(l.units[slot].seals, l.units[slot].reveals)
 	} else {
 		for _, r := range l.general {
-			out = append(out, r)
+			if generalSlot(r) == slot-len(l.units) {
+				out = append(out, r)
+			}
 		}
 	}
 	slices.SortFunc(out, compareIDs)
 	return out
+}
+
+// General are all records that are not about one unit, in the order of their ids.
+func (l *Ledger) General() []*jobs.Record {
+	return slices.SortedFunc(maps.Values(l.general), compareIDs)
 }
 
 // Seals are the seals of one unit.

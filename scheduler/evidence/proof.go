@@ -49,7 +49,7 @@ func Of(l *scheduler.Ledger, unit int) Proof {
 // receipts they name, and the hand-overs by custodians.
 func Custody(l *scheduler.Ledger) []*jobs.Record {
 	named := map[jobs.Digest]bool{}
-	general := l.Records(l.Units())
+	general := l.General()
 	for _, r := range general {
 		if p, ok := r.Body.(*jobs.Placement); ok {
 			for _, id := range p.Receipts {

@@ -261,7 +261,7 @@ func (k *Keeper) read(from jobs.NodeID, q *protocol.ReadRequest) (*protocol.Read
 	a, size := &protocol.ReadAnswer{}, 0
 	if q.General {
 		// Grants are many and come with the seals that lean on them.
-		rs = slices.DeleteFunc(s.ledger.Records(s.ledger.Units()), func(r *jobs.Record) bool { return r.Kind == jobs.KindGrant })
+		rs = slices.DeleteFunc(s.ledger.General(), func(r *jobs.Record) bool { return r.Kind == jobs.KindGrant })
 	}
 	for i, n := range q.Units {
 		if int(n) >= s.ledger.Units() {

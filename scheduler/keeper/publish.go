@@ -223,7 +223,7 @@ func (k *Keeper) others(s *shard) []jobs.NodeID {
 // receipt gives this keeper's receipt for a shard: the one it signed before, if it did.
 func (k *Keeper) receipt(ctx context.Context, s *shard) (*jobs.Record, error) {
 	s.mu.Lock()
-	for _, r := range s.ledger.Records(s.ledger.Units()) {
+	for _, r := range s.ledger.General() {
 		if r.Kind == jobs.KindReceipt && r.Author == k.self {
 			s.mu.Unlock()
 			return r, nil

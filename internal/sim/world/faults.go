@@ -33,7 +33,7 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	draw := func(n int) int { return int(l.Uint64() % uint64(n)) }
 	some := func(n int) int { return draw(2) * draw(n) }
 	f := fate{
-		until: time.Duration(4+draw(12)) * time.Minute, arrive: time.Duration(draw(20)+1) * time.Second,
+		until: time.Duration(2+draw(8)) * time.Minute, arrive: time.Duration(draw(20)+1) * time.Second,
 		submitters: 1 + draw(2), units: opt.Units, unitTime: time.Duration(1+draw(40)) * time.Second, fsync: time.Duration(1+draw(20)) * time.Millisecond,
 		leavePPM: draw(million), dicePPM: draw(100_000), cancelPPM: draw(80_000),
 	}
