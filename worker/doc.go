@@ -8,5 +8,6 @@
 //	task.go      run one unit, input by input; renew what is held
 //	report.go    journal what is finished                             (one goroutine)
 //	settle.go    seal, wait for the round, reveal, see it done        (one goroutine a shard)
+//	whose.go     whose jobs come next, and whose do not come here
 //	pick.go      which replicas to ask for: pure
 package worker

@@ -40,8 +40,9 @@ type jobInfo struct {
 	done      map[uint32]bool // shards in which all is decided
 	next      uint32          // shard to look at first
 	strikes   int
-	until     time.Time // set aside until then
-	why       string    // why it is set aside
+	until     time.Time     // set aside until then
+	why       string        // why it is set aside
+	cpu       time.Duration // of its last unit here
 }
 
 // feed claims units whenever too few are held, until ctx ends.
@@ -89,18 +90,10 @@ func (w *Worker) room(own bool) int {
 // look goes over the board once and reports whether anything was claimed.
 func (w *Worker) look(ctx context.Context) bool {
 	list := w.cfg.Board.Jobs()
-	rand.New(w.rt).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	own := func(j *jobs.Job) bool { return j.Head.Submitter == w.self }
-	slices.SortStableFunc(list, func(a, b *jobs.Job) int {
-		switch {
-		case own(a) == own(b):
-			return 0
-		case own(a):
-			return -1
-		}
-		return 1
-	})
 	w.tidy(list)
+	w.inTurn(list)
+	var empty []jobs.NodeID // who had nothing to be done
 	why := "no job on the grid has work for this machine"
 	for _, j := range list {
 		if ctx.Err() != nil {
@@ -112,12 +105,8 @@ func (w *Worker) look(ctx context.Context) bool {
 		if own(j) && !w.cfg.RunOwn(j) && j.Head.Policy.Level != jobs.Strong || !own(j) && w.Mode() != Donating {
 			continue
 		}
-		if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {
-			why = fmt.Sprintf("job %s needs profile %d, which this shoal does not have", j.ID.Short(), j.Head.Profile)
-			continue
-		}
-		if lent := w.lentMemory(); !own(j) && lent > 0 && need(j) > lent {
-			why = fmt.Sprintf("job %s needs %d MiB of memory, %d MiB are lent", j.ID.Short(), need(j)>>20, lent>>20)
+		if reason := w.unfit(j); reason != "" {
+			why = reason
 			continue
 		}
 		info := w.info(j)
@@ -129,12 +118,30 @@ func (w *Worker) look(ctx context.Context) bool {
 			continue
 		}
 		if w.claimFrom(ctx, info) {
+			w.turned(j.Head.Submitter, empty)
 			w.say("")
 			return true
 		}
+		empty = append(empty, j.Head.Submitter)
 	}
+	w.turned(jobs.NodeID{}, empty)
 	w.say(why)
 	return false
+}
+
+// unfit says why a job is not for this machine, or not for its owner.
+func (w *Worker) unfit(j *jobs.Job) string {
+	own, lent := j.Head.Submitter == w.self, w.lentMemory()
+	if reason := w.refuses(j); !own && reason != "" {
+		return fmt.Sprintf("job %s is not taken: %s", j.ID.Short(), reason)
+	}
+	if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {
+		return fmt.Sprintf("job %s needs profile %d, which this shoal does not have", j.ID.Short(), j.Head.Profile)
+	}
+	if !own && lent > 0 && need(j) > lent {
+		return fmt.Sprintf("job %s needs %d MiB of memory, %d MiB are lent", j.ID.Short(), need(j)>>20, lent>>20)
+	}
+	return ""
 }
 
 func (w *Worker) lentMemory() uint64 {

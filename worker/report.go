@@ -91,11 +91,15 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 			w.served[o.task.info.job.Head.Submitter] = true
 		}
 		w.stats.CPU += o.cpu
+		w.charge(o.task, o.cpu)
 		if o.gaveUp {
 			w.stats.GaveUp++
 		}
 	}
 	w.mu.Unlock()
+	if err := w.keepShares(context.WithoutCancel(ctx)); err != nil {
+		w.cfg.Logger.Warn("what submitters have had could not be stored", "error", err)
+	}
 	for _, o := range batch {
 		o.task.cancel(nil)
 		if err := w.cfg.Disk.DeletePrefix(ctx, unitKey(inputPrefix, o.task.key())); err != nil {

@@ -31,6 +31,7 @@ func (w *Worker) slot(ctx context.Context, n int) {
 		w.vacate(t)
 		if err != nil {
 			w.setGuest(n, nil)
+			w.wasted(t, w.rt.Now().Sub(began))
 			w.failed(t, err)
 			continue
 		}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/worker/shares"
 )
 
 // Keepers is what a worker asks of the keepers of a shard.
@@ -148,6 +150,7 @@ type Worker struct {
 	stats    Stats
 
 	account    *account
+	shares     *shares.Ledger
 	ownRunning int
 	served     map[jobs.NodeID]bool
 	perUnit    time.Duration // moving average of a unit's time on a slot
@@ -181,7 +184,7 @@ func New(cfg Config) *Worker {
 	all := slots + max(cfg.OwnSlots, 0)
 	rt := strand.Or(cfg.Runtime)
 	return &Worker{
-		cfg: cfg, rt: rt, account: newAccount(cfg.Disk, rt), self: cfg.Signer.ID(), slots: slots,
+		cfg: cfg, rt: rt, account: newAccount(cfg.Disk, rt), shares: shares.New(), self: cfg.Signer.ID(), slots: slots,
 		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), readyOwn: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](all),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
 		guests: make([]Guest, all), ownGuest: make([]bool, all), stopped: make([]bool, all), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),
@@ -196,7 +199,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.mu.Lock()
 	w.ctx = ctx
 	w.mu.Unlock()
-	if err := w.recover(ctx); err != nil {
+	if err := errors.Join(w.recover(ctx), w.recallShares()); err != nil {
 		return err
 	}
 	for slot := range w.guests {

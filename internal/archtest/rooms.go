@@ -33,14 +33,15 @@ func rooms() []room {
 		{path: "scheduler/keeper", may: doing(), why: doer},
 		{path: "jobs/submit", may: doing(), why: doer},
 		{path: "jobs/collect", may: append(doing(), "scheduler/evidence"), why: doer},
-		{path: "worker", may: doing(), why: doer},
+		{path: "worker", may: append(doing(), "worker/shares"), why: doer},
+		{path: "worker/shares", may: []string{"jobs"}, pure: true, why: core},
 		{path: "worker/wishes", pure: true, why: core},
 
 		{path: "wasm/...", may: []string{"jobs", "golang.org/x/sys"}, why: sandbox},
 
 		{path: "internal/store/...", may: []string{"jobs", "go.etcd.io/bbolt", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/identity", may: []string{"jobs"}, why: adapter},
-		{path: "internal/config", may: []string{"worker/wishes", "github.com/adrg/xdg", "github.com/dustin/go-humanize", "github.com/pelletier/go-toml/v2"}, why: adapter},
+		{path: "internal/config", may: []string{"worker/shares", "worker/wishes", "github.com/adrg/xdg", "github.com/dustin/go-humanize", "github.com/pelletier/go-toml/v2"}, why: adapter},
 		{path: "internal/p2p/...", may: []string{"jobs", "google.golang.org/protobuf"}, why: adapter},
 		{path: "internal/api/...", may: []string{"jobs", "scheduler", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/web", may: []string{"internal/api", "jobs"}, why: "the page shows what the API says, and knows nothing else"},

@@ -77,6 +77,8 @@ type Kind struct {
 	Run func(input []byte) []byte
 	// Takes is how long an input takes.
 	Takes time.Duration
+	// Ran is told of each input that was run; nil: nobody.
+	Ran func(*jobs.Job)
 }
 
 // Add makes a node and starts it.
@@ -255,9 +257,14 @@ func Echo(input []byte) []byte { return input }
 // runner runs inputs as a Kind says.
 type runner struct{ k Kind }
 
-func (r runner) Start(context.Context, worker.Program) (worker.Guest, error) { return guest(r), nil }
+func (r runner) Start(_ context.Context, p worker.Program) (worker.Guest, error) {
+	return guest{r.k, p.Job}, nil
+}
 
-type guest struct{ k Kind }
+type guest struct {
+	k   Kind
+	job *jobs.Job
+}
 
 func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (worker.Report, error) {
 	data, err := io.ReadAll(in.Stdin)
@@ -274,8 +281,11 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 		}
 	}
 	out := g.k.Run(data)
+	if g.k.Ran != nil {
+		g.k.Ran(g.job)
+	}
 	_, err = stdout.Write(out)
-	return worker.Report{Tuple: jobs.Tuple{Outcome: jobs.OK, Output: jobs.BlobOf(out).Digest, Size: uint64(len(out))}}, err
+	return worker.Report{Tuple: jobs.Tuple{Outcome: jobs.OK, Output: jobs.BlobOf(out).Digest, Size: uint64(len(out))}, CPU: g.k.Takes}, err
 }
 
 func (guest) Pause() error  { return nil }
