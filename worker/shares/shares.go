@@ -56,7 +56,7 @@ func (l *Ledger) Choose(c Choice) {
 	}
 	all, known := l.followed.rows[strangers]
 	for id := range c.Followed {
-		if known && !l.isFollowed(id) { // among equals until now
+		if _, there := l.followed.rows[id]; known && !there { // among equals until now
 			l.followed.set(id, all.lead, all.at)
 		}
 		l.others.drop(id)
