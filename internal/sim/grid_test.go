@@ -132,6 +132,31 @@ func TestKeepersDieOneByOne(t *testing.T) {
 	})
 }
 
+// Most keepers of a shard die at the same moment, for good, while the submitter is away: the nodes
+// that they named as heirs go on with it.
+func TestMostKeepersDieAtOnce(t *testing.T) {
+	for _, dead := range []int{3, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			g := New()
+			defer g.Close()
+			g.Latency = 5 * time.Millisecond
+			slow := donor
+			slow.Takes = 20 * time.Second
+			for range 12 {
+				g.Add(slow)
+			}
+			s := g.Add(Kind{})
+			job := submitTo(t, s, Job{Inputs: 200})
+			time.Sleep(time.Minute)
+			s.Kill()
+			for _, k := range g.KeepersOf(protocol.ShardRef{Job: job.ID})[:dead] {
+				k.Kill()
+			}
+			check(t, g.Add(Kind{}), job, time.Hour)
+		})
+	}
+}
+
 // A partition makes two quorums; after it heals the records merge and nothing is lost.
 func TestPartitionHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -64,6 +64,7 @@ type Config struct {
 const (
 	repairEvery   = 30 * time.Second // look a shard's nearest nodes up again
 	repairSoon    = time.Second      // after peers changed
+	heirsEvery    = 5 * time.Minute  // see who would keep it if most of its keepers vanished
 	repairTries   = 5                // times the pause after a repair that failed is doubled
 	syncSoon      = 2 * time.Second  // after records came
 	syncEvery     = time.Minute

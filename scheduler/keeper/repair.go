@@ -132,7 +132,11 @@ func (k *Keeper) place(ctx context.Context, s *shard) bool {
 	for i, n := range set {
 		missing = n != k.self && !k.bring(ctx, s, n, i) || missing
 	}
-	if err := k.announce(ctx, s, set); err != nil {
+	err = k.announce(ctx, s, set)
+	if err == nil && !missing {
+		err = k.nameHeirs(ctx, s, !slices.Equal(old, set))
+	}
+	if err != nil {
 		k.cfg.Logger.Debug("hand-over not stored", "error", err)
 	}
 	switch {
@@ -193,6 +197,30 @@ func (k *Keeper) announce(ctx context.Context, s *shard, set []jobs.NodeID) erro
 	}
 	_, _, err = k.merge(ctx, s, rs)
 	return err
+}
+
+// nameHeirs signs a hand-over to the nodes that would keep the shard if most of its keepers vanished
+// at once: then too few are left to hand it over. It is done when the set has changed, and now and
+// then.
+func (k *Keeper) nameHeirs(ctx context.Context, s *shard, changed bool) error {
+	now := k.rt.Now()
+	s.mu.Lock()
+	due := changed || s.heirsAt.IsZero() || now.Sub(s.heirsAt) > heirsEvery
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
+	near, err := k.cfg.Peers.Nearest(ctx, scheduler.Key(s.ref.Job, s.ref.Shard, 0), 2*scheduler.Keepers)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.heirsAt = now
+	s.mu.Unlock()
+	if len(near) <= scheduler.Keepers {
+		return nil
+	}
+	return k.announce(ctx, s, near[len(near)-scheduler.Keepers:])
 }
 
 // allEqual reports whether every node of the set has all that is here.

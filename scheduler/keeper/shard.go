@@ -59,7 +59,8 @@ type shard struct {
 	set      []jobs.NodeID // the confirmed keeper set, as this node sees it
 	setAt    time.Time
 	repairAt time.Time
-	repairs  int // in a row that did not come to their end
+	repairs  int       // in a row that did not come to their end
+	heirsAt  time.Time // when heirs were last named
 	syncAt   time.Time
 	begunAt  time.Time // when it was first published here, in this run
 	closedAt time.Time // when this node first saw the job closed
