@@ -6,6 +6,7 @@
 //	slot.go      take one task after the other, keep a guest warm     (one goroutine a slot)
 //	lend.go      what the machine's owner allows: stop, go on, give back
 //	task.go      run one unit, input by input; renew what is held
+//	recall.go    what a killed node held, and goes on with;  state.go: what its guests left
 //	report.go    journal what is finished                             (one goroutine)
 //	settle.go    seal, wait for the round, reveal, see it done        (one goroutine a shard)
 //	whose.go     whose jobs come next, and whose do not come here

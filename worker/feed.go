@@ -198,7 +198,7 @@ func (w *Worker) tidy(list []*jobs.Job) {
 // leave lets go of what was kept for a job.
 func (w *Worker) leave(ctx context.Context, id jobs.JobID) {
 	err := w.cfg.Blobs.Release(ctx, workOwner(id))
-	for _, prefix := range []byte{grantPrefix, inputPrefix, saidPrefix} {
+	for _, prefix := range []byte{grantPrefix, inputPrefix, saidPrefix, statePrefix, taskPrefix} {
 		err = errors.Join(err, w.cfg.Disk.DeletePrefix(ctx, append([]byte{prefix}, id[:]...)))
 	}
 	if err != nil {
@@ -215,7 +215,9 @@ func (w *Worker) info(j *jobs.Job) *jobInfo {
 			job: j, own: j.Head.Submitter == w.self, manifests: map[uint32]*jobs.Manifest{},
 			summaries: map[uint32]*scheduler.Summary{}, done: map[uint32]bool{},
 		}
-		if !info.own {
+		if shard, held := w.holdsOf(j.ID); held {
+			info.next = min(shard, j.Head.Shards()-1)
+		} else if !info.own {
 			info.next = rand.New(w.rt).Uint32N(j.Head.Shards())
 		}
 		w.infos[j.ID] = info
@@ -266,6 +268,9 @@ func reopens(job *jobs.Job) time.Duration {
 func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
 	if ready, err := w.prepare(ctx, info, ref); !ready {
 		return 0, err
+	}
+	if n := w.takeUp(ctx, info, ref); n > 0 {
+		return n, nil
 	}
 	sum := info.summaries[ref.Shard]
 	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
@@ -463,10 +468,14 @@ func readBlob(bs Blobs, b jobs.Blob) ([]byte, error) {
 func (w *Worker) drop(t *task, release bool) {
 	t.cancel(errDropped)
 	w.mu.Lock()
+	ctx := w.ctx
 	if w.tasks[t.key()] == t { // the unit may have been claimed again since
 		delete(w.tasks, t.key())
 	}
 	w.mu.Unlock()
+	if ctx.Err() == nil { // a node that ends may be back before the lease is over
+		w.unstore(ctx, t)
+	}
 	if release {
 		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, t.ref, []jobs.Hold{t.hold}) })
 	}

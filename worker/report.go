@@ -102,6 +102,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 	}
 	for _, o := range batch {
 		o.task.cancel(nil)
+		w.unstore(ctx, o.task)
 		if err := w.cfg.Disk.DeletePrefix(ctx, unitKey(inputPrefix, o.task.key())); err != nil {
 			w.cfg.Logger.Debug("finished inputs remain on disk", "error", err)
 		}

@@ -33,7 +33,8 @@ type task struct {
 	renewed  time.Time
 	standing bool // renewed at least once: the grant does not lapse by itself any more
 	running  bool
-	slot     int // where it runs
+	slot     int  // where it runs
+	stored   bool // it is on disk, see recall.go
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 }
@@ -147,7 +148,15 @@ func (w *Worker) runInput(t *task, g Guest, i int, out *spool) (Report, error) {
 		}
 		run.File = &File{Name: path.Base(in.Name), Path: file}
 	}
-	return g.Run(t.ctx, run, out)
+	kept := &guestState{w: w, t: t, input: i}
+	run.State = kept
+	r, err := g.Run(t.ctx, run, out)
+	if err == nil {
+		if err := kept.forget(t.ctx); err != nil {
+			w.cfg.Logger.Debug("a guest's state remains", "error", err)
+		}
+	}
+	return r, err
 }
 
 // inputFile gives a small input, too, a file that a guest can be shown.
@@ -171,8 +180,14 @@ func (w *Worker) inputFile(t *task, in *jobs.Input) (string, error) {
 
 // renew extends what is held, at a third of the lease, and drops what was lost.
 func (w *Worker) renew(ctx context.Context) {
+	last, lastDate := w.rt.Now(), w.rt.Date()
 	for strand.Sleep(ctx, w.rt, time.Second) == nil {
-		now := w.rt.Now()
+		now, date := w.rt.Now(), w.rt.Date()
+		if slept := time.Duration(date-lastDate)*time.Second - now.Sub(last); slept > sleepSlack {
+			w.cfg.Logger.Info("this machine slept, or its clock was set: every lease is renewed", "by", slept)
+			w.expireLeases()
+		}
+		last, lastDate = now, date
 		w.endStill(now)
 		w.renewDue(ctx, now)
 	}
@@ -200,10 +215,24 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 				w.renewSoon(ref, holds)
 				return
 			}
+			w.remember(ctx, ref, slices.DeleteFunc(slices.Clone(holds), func(h jobs.Hold) bool { return slices.Contains(lost, h) }))
 			for _, h := range lost {
 				w.lost(taskKey{ref, h.Unit})
 			}
 		})
+	}
+}
+
+// sleepSlack is how far the clocks may part in a second before that means something.
+const sleepSlack = 5 * time.Second
+
+// expireLeases counts every lease as over: each is renewed at once, which is a claim where the
+// keepers know it no more, and what others have meanwhile is dropped.
+func (w *Worker) expireLeases() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.tasks {
+		t.renewed, t.standing = time.Time{}, false
 	}
 }
 

@@ -45,6 +45,9 @@ func (w *Worker) inTurn(list []*jobs.Job) {
 		place[s] = i
 	}
 	at := func(j *jobs.Job) int {
+		if _, held := w.holdsOf(j.ID); held {
+			return -1 // its leases run
+		}
 		if i, wants := place[j.Head.Submitter]; wants {
 			return i
 		}

@@ -65,6 +65,7 @@ type Input struct {
 	Args   []string
 	Stdin  io.Reader
 	File   *File
+	State  State // nil: what the guest leaves in /state is lost with it
 }
 
 // Report is how that run ended.
@@ -152,6 +153,7 @@ type Worker struct {
 	account    *account
 	shares     *shares.Ledger
 	ownRunning int
+	recalled   map[protocol.ShardRef][]storedTask // of an earlier run; the feeder's
 	served     map[jobs.NodeID]bool
 	perUnit    time.Duration // moving average of a unit's time on a slot
 	idleWhy    string
@@ -186,7 +188,7 @@ func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, rt: rt, account: newAccount(cfg.Disk, rt), shares: shares.New(), self: cfg.Signer.ID(), slots: slots,
 		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), readyOwn: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](all),
-		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{},
+		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{}, recalled: map[protocol.ShardRef][]storedTask{},
 		guests: make([]Guest, all), ownGuest: make([]bool, all), stopped: make([]bool, all), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),
 	}
 }
@@ -199,7 +201,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.mu.Lock()
 	w.ctx = ctx
 	w.mu.Unlock()
-	if err := errors.Join(w.recover(ctx), w.recallShares()); err != nil {
+	if err := errors.Join(w.recover(ctx), w.recall(ctx), w.recallShares()); err != nil {
 		return err
 	}
 	for slot := range w.guests {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/store"
@@ -45,7 +44,8 @@ func (d table) DeletePrefix(ctx context.Context, prefix []byte) error {
 // blobs is the blob store together with the ways to fetch into it.
 type blobs struct {
 	*store.Blobs
-	net *overlay
+	net   *overlay
+	moves *transfers
 }
 
 // keptPrefix begins the owners under which the keeper holds blobs.
@@ -104,6 +104,9 @@ func (b *blobs) fetchSmall(ctx context.Context, blob jobs.Blob, holders []jobs.N
 }
 
 func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.NodeID) error {
+	if why := b.moves.why(time.Now()); why != "" {
+		return errors.New(why)
+	}
 	host, err := b.net.up()
 	if err != nil {
 		return err
@@ -113,25 +116,17 @@ func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.N
 		return err
 	}
 	defer p.Close()
-	if err := host.Fetch(ctx, blob, holders, p.Have, p.PutBlock); err != nil {
+	put := func(d jobs.Digest, data []byte) error {
+		if err := b.moves.pass(ctx, in, len(data)); err != nil {
+			return err
+		}
+		return p.PutBlock(d, data)
+	}
+	if err := host.Fetch(ctx, blob, holders, p.Have, put); err != nil {
 		return err
 	}
 	return p.Finish()
 }
-
-// blocks is what bitswap serves.
-type blocks struct {
-	b    *store.Blobs
-	sent *atomic.Uint64 // bytes served
-}
-
-func (s blocks) Block(ctx context.Context, d jobs.Digest) ([]byte, error) {
-	data, err := s.b.Block(ctx, d)
-	s.sent.Add(uint64(len(data)))
-	return data, err
-}
-
-func (s blocks) HasBlock(_ context.Context, d jobs.Digest) (bool, error) { return s.b.HasBlock(d), nil }
 
 func (s blocks) BlockSize(_ context.Context, d jobs.Digest) (int, error) {
 	n, ok := s.b.BlockSize(d)
@@ -167,7 +162,7 @@ func (r runner) Start(ctx context.Context, p worker.Program) (worker.Guest, erro
 type guest struct{ *wasm.Guest }
 
 func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (worker.Report, error) {
-	run := wasm.Input{Number: in.Number, Args: in.Args, Stdin: in.Stdin}
+	run := wasm.Input{Number: in.Number, Args: in.Args, Stdin: in.Stdin, State: in.State}
 	if in.File != nil {
 		run.File = &wasm.File{Name: in.File.Name, Path: in.File.Path}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -66,6 +67,8 @@ func (n *Node) lend(ctx context.Context) error {
 
 // decide weighs wishes against readings, and tells the worker.
 func (n *Node) decide(now time.Time) {
+	n.deciding.Lock() // what is told last is what was decided last
+	defer n.deciding.Unlock()
 	n.mu.Lock()
 	if n.donate.paused && !n.donate.until.IsZero() && !now.Before(n.donate.until) {
 		n.donate.paused = false
@@ -99,7 +102,7 @@ func (n *Node) weigh(now time.Time) wishes.Decision {
 	w.Pause = wishes.Pause{On: n.donate.paused, Until: n.donate.until}
 	r.Cores = runtime.NumCPU()
 	if w.When == wishes.Idle && !r.Idle.OK && now.Sub(n.lending.began) < firstAnswer {
-		return wishes.Decision{Paused: true, Reasons: []wishes.Reason{{Why: "looking whether the computer is in use"}}}
+		return wishes.Decision{Paused: true, Bulk: true, Reasons: []wishes.Reason{{Why: "looking whether the computer is in use"}}}
 	}
 	return wishes.Decide(w, r, &n.lending.state, now)
 }
@@ -107,7 +110,7 @@ func (n *Node) weigh(now time.Time) wishes.Decision {
 // applyMode tells the worker what it may do now.
 func (n *Node) applyMode() {
 	n.mu.Lock()
-	d, l := n.donate, n.lending.decision
+	d, l, c := n.donate, n.lending.decision, n.lending.config
 	n.mu.Unlock()
 	mode := worker.OwnOnly
 	switch {
@@ -119,10 +122,24 @@ func (n *Node) applyMode() {
 	default:
 		mode = worker.Donating
 	}
+	stopped := ""
+	if d.on && !l.Bulk {
+		stopped = "metered connection: nothing large is moved"
+	}
+	n.moves.wish(uint64(c.Rate), uint64(c.Monthly), stopped)
 	n.worker.Allow(mode, l.Slots, l.Memory)
 	if d.on && l.GiveBack {
 		n.worker.Yield()
 	}
+}
+
+var errSilent = errors.New("this node is paused, and keeps nothing for others meanwhile")
+
+// silent reports whether the owner wishes that a paused node keeps nothing for others.
+func (n *Node) silent() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.donate.on && n.lending.decision.Paused && !n.lending.config.KeepWhilePaused
 }
 
 // taking reports whether strangers' units are taken now. n.mu is held.
@@ -348,6 +365,9 @@ func (n *Node) donateStatus() api.DonateStatus {
 		d.Reasons = append(d.Reasons, r.String())
 	}
 	d.Notes = append(d.Notes, l.decision.Notes...)
+	if why := n.moves.why(time.Now()); why != "" && !slices.Contains(d.Notes, why) {
+		d.Notes = append(d.Notes, why)
+	}
 	if l.broken != "" {
 		d.Notes = append(d.Notes, "the settings before count on: "+filepath.Base(l.broken))
 	}

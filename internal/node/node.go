@@ -70,6 +70,7 @@ type Node struct {
 	sandbox   *wasm.Sandbox
 	board     *boardDriver
 	machine   Machine
+	moves     *transfers
 
 	steps   steps
 	sent    atomic.Uint64 // bytes of blobs that others fetched here
@@ -81,13 +82,15 @@ type Node struct {
 	offers  chan struct{} // the publisher should look
 	donate  donation
 	lending lending
-	runHere map[jobs.JobID]bool
-	held    map[jobs.JobID]submit.Held
-	collect map[jobs.JobID]*collecting
-	ctx     context.Context // ends with the node
-	end     context.CancelFunc
-	running bool
-	group   sync.WaitGroup
+
+	deciding sync.Mutex
+	runHere  map[jobs.JobID]bool
+	held     map[jobs.JobID]submit.Held
+	collect  map[jobs.JobID]*collecting
+	ctx      context.Context // ends with the node
+	end      context.CancelFunc
+	running  bool
+	group    sync.WaitGroup
 }
 
 type collecting struct {
@@ -144,7 +147,11 @@ func (n *Node) table(name string) disk.Disk { return table{n.store.Table(name)} 
 func (n *Node) build() (err error) {
 	home := n.opts.Home
 	n.net = newOverlay(n.self)
-	n.blobs = &blobs{n.store.Blobs(), n.net}
+	if n.moves, err = newTransfers(n.table("lending"), n.started); err != nil {
+		return err
+	}
+	n.moves.wish(uint64(n.opts.Config.Rate), uint64(n.opts.Config.Monthly), "")
+	n.blobs = &blobs{n.store.Blobs(), n.net, n.moves}
 	temp := filepath.Join(home, "tmp")
 	if err := clearTemp(temp); err != nil {
 		return err
@@ -292,7 +299,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 		Key: n.identity.Key(), Network: n.network, Agent: "shoal/" + n.opts.Version,
 		Bootstrap: c.Bootstrap, MDNS: c.MDNS, Gossip: !n.opts.Faults.NoGossip, NoInbound: n.opts.Faults.NoInbound, Passing: n.opts.Passing,
 		Dir: filepath.Join(n.opts.Home, "network"), ValidateHead: n.validateHead, PreferHead: preferHead,
-		Blocks: blocks{n.store.Blobs(), &n.sent}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
+		Blocks: blocks{n.store.Blobs(), n.moves, &n.sent}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
 	}
 	host, err := p2p.New(cfg)
 	n.mu.Lock()
@@ -336,6 +343,9 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 		return protocol.EncodeAnswer(n.board.answer(&q), nil), nil
 	case protocol.Hello:
 		return protocol.EncodeAnswer(n.sayHello(), nil), nil
+	}
+	if n.silent() {
+		return nil, errSilent
 	}
 	return n.keeper.Handle(ctx, from, request), nil
 }
@@ -381,6 +391,9 @@ func (n *Node) housekeeping(ctx context.Context) error {
 			n.idleCollectors(now)
 			if now.After(gc) {
 				gc = now.Add(gcEvery)
+				if err := n.moves.keep(ctx); err != nil {
+					n.log.Warn("what has moved this month is not on disk", "error", err)
+				}
 				if _, err := n.store.Blobs().GC(ctx, now); err != nil {
 					n.log.Warn("blobs that nobody needs remain", "error", err)
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/worker"
 )
 
 var donor = Kind{Donates: true, Keeps: true, Slots: 2}
@@ -296,5 +297,57 @@ func TestFinishedInputsSurvive(t *testing.T) {
 		if got := runs.Load(); got > 10 {
 			t.Errorf("%d runs of 10 inputs", got)
 		}
+	})
+}
+
+// A donor that is killed goes on with the unit that it held: nobody waits for its lease, and what
+// it had finished is not run again.
+func TestGoesOnWithWhatItHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		var runs atomic.Int32
+		slow := donor
+		slow.Takes = 20 * time.Second
+		slow.Run = func(in []byte) []byte { runs.Add(1); return in }
+		s := g.Add(Kind{Keeps: true})
+		a, _ := g.Add(slow), g.Add(slow)
+		job := submitTo(t, s, Job{Inputs: 4, PerUnit: 4})
+		time.Sleep(50 * time.Second) // both have two of four
+		a.Kill()
+		a.Start(slow)
+		check(t, s, job, time.Minute) // a lease is two minutes
+		if got := runs.Load(); got > 9 {
+			t.Errorf("%d runs of 4 inputs by two donors", got)
+		}
+	})
+}
+
+// Who pauses for longer than a lease holds nothing, and the grid goes on without them.
+func TestPausedDonorGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		slow := donor
+		slow.Takes = time.Hour
+		s := g.Add(Kind{Keeps: true})
+		sleepy := g.Add(slow)
+		g.Add(donor)
+		job := submitTo(t, s, Job{Inputs: 1})
+		time.Sleep(30 * time.Second)
+		if held, _ := sleepy.Worker.Working(); len(held) != 1 {
+			t.Fatalf("the slow donor holds %v", held)
+		}
+		sleepy.Worker.Allow(worker.Paused, 0, 0)
+		time.Sleep(10 * time.Second)
+		if held, _ := sleepy.Worker.Working(); len(held) != 1 {
+			t.Error("given back at once: a short pause costs nothing")
+		}
+		time.Sleep(2 * time.Minute)
+		if held, why := sleepy.Worker.Working(); len(held) != 0 {
+			t.Errorf("holds %v after its lease (%s)", held, why)
+		}
+		g.Add(donor)
+		check(t, s, job, time.Minute)
 	})
 }
