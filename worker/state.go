@@ -22,7 +22,7 @@ type State interface {
 
 // How guests' states are kept.
 const (
-	statePrefix    = 's'
+	statePrefix    = 'k' // by input
 	maxInlineState = 64 << 10
 	maxState       = 17 << 20
 	stateEvery     = 900 * time.Millisecond // a child that sends more is not listened to
