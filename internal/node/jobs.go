@@ -324,6 +324,9 @@ func wholeSeconds(d time.Duration) *int64 {
 
 func stateOf(r *api.Job, closed jobs.Act, expired bool) (string, bool) {
 	open := r.Units.Open + r.Units.Running + r.Units.Sealed
+	if r.Provisional > 0 && closed != jobs.ActCancel && !expired {
+		return api.JobOpen, false // any answer may fall yet
+	}
 	switch {
 	case open+r.Units.Disputed == 0 && r.Units.Stuck == 0:
 		return api.JobDone, true
