@@ -27,13 +27,25 @@ func progressLine(j *api.Job) string {
 	if j.RatePerSecond > 0 {
 		parts = append(parts, rate(j.RatePerSecond))
 	}
-	if j.ETASeconds != nil {
-		parts = append(parts, "about "+span(time.Duration(*j.ETASeconds)*time.Second)+" left")
+	if left := timeLeft(j); left != "" {
+		parts = append(parts, left)
 	}
 	if j.Waits != "" {
 		parts = append(parts, oneLine(j.Waits))
 	}
 	return strings.Join(parts, " · ")
+}
+
+// timeLeft is when a job may end, as a range, where there is evidence.
+func timeLeft(j *api.Job) string {
+	words := func(seconds int64) string { return span(time.Duration(seconds) * time.Second) }
+	switch {
+	case j.ETALowSeconds != nil && j.ETAHighSeconds != nil && words(*j.ETALowSeconds) != words(*j.ETAHighSeconds):
+		return words(*j.ETALowSeconds) + " to " + words(*j.ETAHighSeconds) + " left"
+	case j.ETASeconds != nil:
+		return "about " + words(*j.ETASeconds) + " left"
+	}
+	return ""
 }
 
 func rate(perSecond float64) string {

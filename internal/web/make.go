@@ -40,8 +40,9 @@ func (s *Site) submitting(r *http.Request) (*page, error) {
 // jobData is one job in full.
 type jobData struct {
 	*api.Detail
-	Map   unitMap
-	Curve curve
+	Map     unitMap
+	Curve   curve
+	Reasons []api.Reason // why it is not further; none once it is over
 }
 
 func (s *Site) job(r *http.Request) (*page, error) {
@@ -49,10 +50,18 @@ func (s *Site) job(r *http.Request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
+	data := jobData{Detail: d, Map: newUnitMap(d), Curve: newCurve(d)}
+	if !d.Job.Final {
+		why, err := s.node.Explain(r.Context(), d.Job.Job)
+		if err != nil {
+			return nil, err
+		}
+		data.Reasons = why.Reasons
+	}
 	return &page{
 		Title: clean(cmp.Or(d.Job.Name, short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",
 		Parts: []string{"progress", "pace", "units", "unit-table", "shares", "failures", "answers", "cancel"},
 		Final: d.Job.Final,
-		Data:  jobData{Detail: d, Map: newUnitMap(d), Curve: newCurve(d)},
+		Data:  data,
 	}, nil
 }

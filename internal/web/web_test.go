@@ -33,6 +33,10 @@ func (n *sample) Peers(context.Context) ([]api.Peer, error)                { ret
 func (n *sample) Settings(context.Context) ([]api.Setting, error)          { return n.settings, nil }
 func (n *sample) Job(context.Context, string) (*api.Job, error)            { return &n.detail.Job, nil }
 func (n *sample) Detail(context.Context, string, int) (*api.Detail, error) { return &n.detail, nil }
+func (n *sample) Explain(context.Context, string) (*api.Explanation, error) {
+	return &api.Explanation{Reasons: []api.Reason{{Code: api.WhyNoPeers, What: n.detail.Job.Waits, Try: "shoal peers"}}}, nil
+}
+
 func (n *sample) Pause(_ context.Context, d time.Duration) error {
 	n.did = append(n.did, "pause "+d.String())
 	return nil
