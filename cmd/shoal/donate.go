@@ -134,7 +134,7 @@ func (p *program) serveAs(ctx context.Context, o nodeOptions, manager *service.M
 			p.ui.startsLater(w.IdleAfter)
 		}
 	}
-	err = p.report(ctx, s, status, &o.Config, manager)
+	err = p.report(ctx, s, status, &o, manager)
 	switch {
 	case errors.Is(err, errFinished):
 		p.ui.gaveAll()
@@ -163,8 +163,8 @@ const (
 var errFinished = errors.New("finished")
 
 // report says what a node does whenever that has changed.
-func (p *program) report(ctx context.Context, s *session, status *api.Status, asked *config.Config, manager *service.Manager) error {
-	place, doing, finishing := "", "", false
+func (p *program) report(ctx context.Context, s *session, status *api.Status, o *nodeOptions, manager *service.Manager) error {
+	place, doing := "", ""
 	for look := 0; ; look++ {
 		now := fmt.Sprint(status.Grid.Reachable, status.Grid.Addrs)
 		settled := len(status.Grid.Addrs) > 0 || look >= settleTime
@@ -173,7 +173,7 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, as
 			p.ui.listens(status)
 		}
 		if look == settleTime {
-			p.complain(status, asked)
+			p.complain(status, &o.Config)
 		}
 		if now := doingNow(status); settled && now != doing {
 			doing = now
@@ -181,10 +181,9 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, as
 			p.log().Info("what this node does", "doing", doing)
 		}
 		p.tell(manager.Alive(time.Now(), doingNow(status)))
-		if finishing && status.Donating.State == api.DonatingOff {
+		if o.Donate && status.Donating.State == api.DonatingOff {
 			return errFinished
 		}
-		finishing = status.Donating.State == api.DonatingFinishing
 		if !pause(ctx, reportTime) {
 			return context.Cause(ctx)
 		}

@@ -115,7 +115,7 @@ func statusTable(w io.Writer, s *api.Status) {
 		state += ": " + oneLine(d.Why)
 	}
 	if d.State != api.DonatingOff {
-		if d.Until != nil {
+		if d.Until != nil && !strings.Contains(d.Why, d.Until.Local().Format("15:04")) {
 			state += ", until " + d.Until.Local().Format("15:04")
 		}
 		state += " · " + lent(d)

@@ -353,7 +353,11 @@ func (n *Node) donateStatus() api.DonateStatus {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l := &n.lending
-	cores, memory := l.config.Wishes.Most(runtime.NumCPU(), n.machine.Readings().MemoryTotal)
+	there := n.machine.Readings().MemoryTotal
+	cores, memory := l.config.Wishes.Most(runtime.NumCPU(), there)
+	if !there.OK && l.config.Wishes.Memory == 0 {
+		memory = 0 // a share of what is not known yet
+	}
 	d := api.DonateStatus{
 		State: api.DonatingOff, Why: "not asked to: shoal donate", Cores: cores, TotalCores: runtime.NumCPU(),
 		Memory: memory, Disk: uint64(l.config.Disk),
@@ -381,7 +385,10 @@ func (n *Node) donateStatus() api.DonateStatus {
 	case n.donate.finishing:
 		d.State, d.Why = api.DonatingFinishing, "ends what is running, takes nothing new"
 	default:
-		d.State, d.Cores, d.Memory = api.DonatingOn, l.decision.Slots, l.decision.Memory
+		d.State, d.Cores = api.DonatingOn, l.decision.Slots
+		if memory > 0 {
+			d.Memory = l.decision.Memory
+		}
 		if len(working) == 0 && d.Why == "" {
 			d.Why = idle
 			if len(n.net.peers()) == 0 {
