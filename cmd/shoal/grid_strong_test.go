@@ -23,7 +23,7 @@ func gridBelievesNoRing(t *testing.T, g *gridtest.Grid) {
 	}
 	g.Meet(5, all...)
 
-	job, said := submitter.Submit(writeBurner(t, burn/4), "--range", fmt.Sprintf("1..%d", inputs), "--per-unit", "1", "--lease", "30s", "--verify", "strong")
+	job, said := submitter.Submit(writeBurner(t, burn/4), "--range", fmt.Sprintf("1..%d", inputs), "--per-unit", "1", "--lease", "10s", "--verify", "strong")
 	if !strings.Contains(said, "strong") || !strings.Contains(said, "final when this node has judged them all") {
 		t.Errorf("submit does not say what strong is:\n%s", said)
 	}

@@ -67,6 +67,7 @@ func (j *Judge) Known(ids []jobs.NodeID) []trust.Donor {
 type trial struct {
 	*Judge
 	accept *trust.Acceptance
+	lease  time.Duration
 	quiet  map[uint32]quiet     // undecided units
 	voters map[jobs.NodeID]bool // donors with standing that have voted in this job; at most jobs.MaxVoters
 }
@@ -77,8 +78,9 @@ type quiet struct {
 	since time.Time
 }
 
-// runItself is how long the submitter waits for somebody new before it runs a unit itself.
-const runItself = 10 * time.Minute
+// patience is how long the submitter waits for somebody new before it runs a unit itself: five
+// leases, which is ten minutes where nothing else was asked for, and never more.
+func (t *trial) patience() time.Duration { return min(5*t.lease, 10*time.Minute) }
 
 func unitOf(ref protocol.ShardRef, n uint16) uint32 { return ref.Shard*jobs.UnitsPerShard + uint32(n) }
 
@@ -94,7 +96,7 @@ func standingKey(ref protocol.ShardRef, n uint16) []byte {
 func (j *Judge) begin(job *jobs.Job) (*trial, error) {
 	h := &job.Head
 	coin := trust.NewCoin(j.secret, job.ID)
-	t := &trial{Judge: j, quiet: map[uint32]quiet{}, voters: map[jobs.NodeID]bool{}}
+	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, voters: map[jobs.NodeID]bool{}}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t.accept = trust.NewAcceptance(trust.RuleOf(h.Policy), trust.PlanOf(h.Policy.Level), coin, j.book, int(h.Units))
@@ -139,7 +141,7 @@ func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []t
 	q, known := t.quiet[at]
 	if !known || q.votes != len(votes) {
 		t.quiet[at] = quiet{len(votes), now}
-	} else if now.Sub(q.since) >= runItself {
+	} else if now.Sub(q.since) >= t.patience() {
 		d = trust.Decision{Step: trust.Run}
 	}
 	return d
