@@ -29,7 +29,7 @@ func (d *drawer) Save(state []byte) {
 // A guest that is killed and begun again goes on from what it left in /state, and what it gives
 // is what others compare as if nothing had happened.
 func TestStateOutlivesTheGuest(t *testing.T) {
-	const steps = "120"
+	const steps = "60"
 	spec := wasm.Spec{Program: program(t, goGuest(t, "tool")), Profile: wasm.MaxProfile}
 	in := func(d wasm.State) wasm.Input { return wasm.Input{Args: []string{"far", steps}, State: d} }
 
