@@ -35,6 +35,7 @@ back to the grid. Each wish below is also a setting: shoal config --help.`,
 		Args: exactArgs(),
 	}
 	node := addNodeFlags(cmd.Flags())
+	node.addMetricsFlag(cmd.Flags())
 	addWishFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&weak, "allow-weak-sandbox", false, "donate also where a lock that should hold strangers' programs is missing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.donate(cmd.Context(), node, weak) }
@@ -79,10 +80,12 @@ func (p *program) donate(ctx context.Context, flags *nodeFlags, weak bool) error
 	switch up, err := answers(ctx, s); {
 	case err != nil:
 		return err
+	case up && flags.metrics != "":
+		return noMetricsThere(flags.metrics)
 	case up:
 		return p.donateThere(ctx, s, api.Donation{Settings: wishesOf(given), AllowWeakSandbox: weak})
 	}
-	o.Donate, o.Weak = true, weak
+	o.Donate, o.Weak, o.Metrics = true, weak, flags.metrics
 	return p.serve(ctx, o)
 }
 

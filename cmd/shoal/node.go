@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,10 +24,11 @@ import (
 type nodeOptions struct {
 	Home    string
 	Config  config.Config
-	Donate  bool // lend cores from the start
-	Weak    bool // also where a lock of the sandbox is missing
-	Alone   bool // the network comes up only when a job is offered
-	Passing bool // it leaves soon, and so keeps nothing for others
+	Donate  bool   // lend cores from the start
+	Weak    bool   // also where a lock of the sandbox is missing
+	Alone   bool   // the network comes up only when a job is offered
+	Passing bool   // it leaves soon, and so keeps nothing for others
+	Metrics string // address to serve metrics on, beside the socket; "": none
 	Version string
 	Logger  *slog.Logger
 }
@@ -37,6 +39,8 @@ type gridNode interface {
 	// Run is the node's life: it returns when ctx has ended and every part is stopped, or
 	// when the node cannot go on.
 	Run(ctx context.Context) error
+	// Metrics answers Prometheus.
+	Metrics() http.Handler
 	// Close gives the home free, after Run or without it.
 	Close() error
 }
@@ -58,6 +62,7 @@ type nodeFlags struct {
 	noMDNS  bool
 	listen  string
 	network string
+	metrics string
 	boot    []string
 }
 
@@ -201,15 +206,20 @@ func (p *program) start(ctx context.Context, o nodeOptions) (*session, context.C
 	if err != nil {
 		return nil, nil, errors.Join(err, n.Close())
 	}
+	scrapes, err := metricsPart(o.Metrics, n.Metrics())
+	if err != nil {
+		return nil, nil, errors.Join(err, l.Close(), n.Close())
+	}
 	// The node outlives ctx: after Ctrl-C it is ended in order, by stop.
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	parts := make(chan error, 3)
+	parts := make(chan error, 4)
 	server, page := newServer(n, o)
 	go func() { parts <- live(life, end, n.Run) }()
 	go func() { parts <- live(life, end, func(ctx context.Context) error { return server.Serve(ctx, l) }) }()
 	go func() { parts <- live(life, end, page.Run) }()
+	go func() { parts <- live(life, end, scrapes) }()
 	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(<-parts, <-parts, <-parts, n.Close()) }()
+	go func() { ended <- errors.Join(<-parts, <-parts, <-parts, <-parts, n.Close()) }()
 
 	calls, endCalls := context.WithCancelCause(ctx)
 	context.AfterFunc(life, func() { endCalls(context.Cause(life)) })

@@ -75,10 +75,10 @@ func browse(ctx context.Context, link string) error {
 
 // newServer serves a node on its socket, and its page behind a door that is closed at first. Both
 // run until ctx ends.
-func newServer(n api.Node, o nodeOptions) (*api.Server, *door.Door) {
+func newServer(n gridNode, o nodeOptions) (*api.Server, *door.Door) {
 	server := api.NewServer(n, o.Logger)
 	site := web.New(web.Config{Node: n, Feed: server.Feed(), API: server.Guarded(), Temp: filepath.Join(o.Home, "tmp"), Logger: o.Logger})
 	d := door.New(door.Config{Home: o.Home, Handler: site.Handler(), Logger: o.Logger})
-	server.Page = d.Link
+	server.Page, server.Metrics = d.Link, n.Metrics()
 	return server, d
 }

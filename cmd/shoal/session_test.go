@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +55,7 @@ func (n *puppet) Run(ctx context.Context) error {
 	}
 }
 
+func (n *puppet) Metrics() http.Handler                   { return http.NotFoundHandler() }
 func (n *puppet) Close() error                            { return nil }
 func (n *puppet) ID(context.Context) (*api.ID, error)     { return &api.ID{Peer: alice}, nil }
 func (n *puppet) Jobs(context.Context) ([]api.Job, error) { return []api.Job{n.reading()}, nil }

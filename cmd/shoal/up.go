@@ -11,11 +11,13 @@ func (p *program) upCommand() *cobra.Command {
 		Args: exactArgs(),
 	}
 	node := addNodeFlags(cmd.Flags())
+	node.addMetricsFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := p.nodeOptions(node.settings())
 		if err != nil {
 			return err
 		}
+		o.Metrics = node.metrics
 		return p.serve(cmd.Context(), o)
 	}
 	return cmd

@@ -90,6 +90,9 @@ func (s *Server) routes() []route {
 // Handler is all routes, for the socket.
 func (s *Server) Handler() http.Handler {
 	mux := s.mux(true)
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.Metrics)
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

@@ -31,6 +31,9 @@ type Server struct {
 	// Page, where there is one, opens the page for a browser and gives a link to it.
 	Page func(ctx context.Context, port int) (link string, err error)
 
+	// Metrics, where there is one, answers GET /metrics on the socket.
+	Metrics http.Handler
+
 	node Node
 	log  *slog.Logger
 	feed *Feed

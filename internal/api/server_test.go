@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -122,3 +123,17 @@ type withHint struct{}
 
 func (*withHint) Error() string { return "in use" }
 func (*withHint) Hint() string  { return "stop it" }
+
+// Metrics are on the socket, and not where a browser may come.
+func TestMetricsOnTheSocketAlone(t *testing.T) {
+	s := NewServer(&bench{}, slog.New(slog.DiscardHandler))
+	s.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "shoal_peers 3") })
+	for handler, want := range map[string]int{"socket": http.StatusOK, "guarded": http.StatusNotFound} {
+		h := map[string]http.Handler{"socket": s.Handler(), "guarded": s.Guarded()}[handler]
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if w.Code != want {
+			t.Errorf("%s: %d", handler, w.Code)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/store"
@@ -44,8 +45,9 @@ func (d table) DeletePrefix(ctx context.Context, prefix []byte) error {
 // blobs is the blob store together with the ways to fetch into it.
 type blobs struct {
 	*store.Blobs
-	net   *overlay
-	moves *transfers
+	net      *overlay
+	moves    *transfers
+	received atomic.Uint64 // bytes of large blobs
 }
 
 // keptPrefix begins the owners under which the keeper holds blobs.
@@ -120,6 +122,7 @@ func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.N
 		if err := b.moves.pass(ctx, in, len(data)); err != nil {
 			return err
 		}
+		b.received.Add(uint64(len(data)))
 		return p.PutBlock(d, data)
 	}
 	if err := host.Fetch(ctx, blob, holders, p.Have, put); err != nil {
@@ -137,7 +140,10 @@ func (s blocks) BlockSize(_ context.Context, d jobs.Digest) (int, error) {
 }
 
 // runner starts guests in the sandbox.
-type runner struct{ s *wasm.Sandbox }
+type runner struct {
+	s      *wasm.Sandbox
+	counts *counts
+}
 
 func specOf(p worker.Program) wasm.Spec {
 	h := &p.Job.Head
@@ -156,10 +162,13 @@ func (r runner) Start(ctx context.Context, p worker.Program) (worker.Guest, erro
 	if err != nil {
 		return nil, err
 	}
-	return guest{g}, nil
+	return guest{g, r.counts}, nil
 }
 
-type guest struct{ *wasm.Guest }
+type guest struct {
+	*wasm.Guest
+	counts *counts
+}
 
 func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (worker.Report, error) {
 	run := wasm.Input{Number: in.Number, Args: in.Args, Stdin: in.Stdin, State: in.State}
@@ -167,6 +176,7 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 		run.File = &wasm.File{Name: in.File.Name, Path: in.File.Path}
 	}
 	r, err := g.Guest.Run(ctx, run, stdout)
+	g.counts.ran(r, err, ctx.Err() != nil)
 	if err != nil {
 		return worker.Report{}, err
 	}

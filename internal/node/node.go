@@ -17,6 +17,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/config"
 	"github.com/shoalgrid/shoal/internal/identity"
+	"github.com/shoalgrid/shoal/internal/metrics"
 	"github.com/shoalgrid/shoal/internal/p2p"
 	"github.com/shoalgrid/shoal/internal/store"
 	"github.com/shoalgrid/shoal/jobs"
@@ -73,6 +74,8 @@ type Node struct {
 	moves     *transfers
 
 	steps   steps
+	counts  counts
+	metrics *metrics.Metrics
 	sent    atomic.Uint64 // bytes of blobs that others fetched here
 	mu      sync.Mutex
 	host    *p2p.Host
@@ -136,6 +139,7 @@ func Open(opts Options) (_ *Node, err error) {
 		}
 	}()
 	n.self = n.identity.ID()
+	n.metrics = metrics.New(n.measure)
 	if err := n.recallPause(n.started); err != nil {
 		return nil, err
 	}
@@ -151,7 +155,7 @@ func (n *Node) build() (err error) {
 		return err
 	}
 	n.moves.wish(uint64(n.opts.Config.Rate), uint64(n.opts.Config.Monthly), "")
-	n.blobs = &blobs{n.store.Blobs(), n.net, n.moves}
+	n.blobs = &blobs{Blobs: n.store.Blobs(), net: n.net, moves: n.moves}
 	temp := filepath.Join(home, "tmp")
 	if err := clearTemp(temp); err != nil {
 		return err
@@ -186,7 +190,7 @@ func (n *Node) build() (err error) {
 	}
 	n.worker = worker.New(worker.Config{
 		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
-		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox}), Profiles: profiles(), Temp: temp,
+		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox, &n.counts}), Profiles: profiles(), Temp: temp,
 		Slots: runtime.NumCPU(), MaxSlots: runtime.NumCPU(), OwnSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
 	})
 	return nil
@@ -299,7 +303,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 		Key: n.identity.Key(), Network: n.network, Agent: "shoal/" + n.opts.Version,
 		Bootstrap: c.Bootstrap, MDNS: c.MDNS, Gossip: !n.opts.Faults.NoGossip, NoInbound: n.opts.Faults.NoInbound, Passing: n.opts.Passing,
 		Dir: filepath.Join(n.opts.Home, "network"), ValidateHead: n.validateHead, PreferHead: preferHead,
-		Blocks: blocks{n.store.Blobs(), n.moves, &n.sent}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
+		Metrics: n.metrics.Registerer(), Blocks: blocks{n.store.Blobs(), n.moves, &n.sent}, Logger: n.log, Listen: listenAddrs(c), Port: int(c.Listen.Port()),
 	}
 	host, err := p2p.New(cfg)
 	n.mu.Lock()
@@ -334,6 +338,7 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 	if err != nil {
 		return nil, p2p.ErrMalformed
 	}
+	n.counts.asked(verb)
 	switch verb {
 	case protocol.Board:
 		var q protocol.BoardRequest

@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs/boxo/bitswap/network/bsnet"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -76,6 +77,9 @@ type Config struct {
 	// PreferHead compares two valid records of one key: positive if a is better, negative if
 	// b is, 0 if they are equal. It must be a total order.
 	PreferHead func(a, b []byte) int
+
+	// Metrics takes in what libp2p counts; nil: nothing is counted.
+	Metrics prometheus.Registerer
 
 	// Blocks is what other nodes can fetch from here; nil serves nothing.
 	Blocks BlockSource

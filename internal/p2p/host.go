@@ -141,6 +141,10 @@ func (h *Host) build() (err error) {
 }
 
 func (h *Host) options() []libp2p.Option {
+	metrics := libp2p.DisableMetrics()
+	if h.cfg.Metrics != nil {
+		metrics = libp2p.PrometheusRegisterer(h.cfg.Metrics)
+	}
 	options := []libp2p.Option{
 		libp2p.UserAgent(h.cfg.Agent),
 		libp2p.Transport(tcp.NewTCPTransport),
@@ -149,7 +153,7 @@ func (h *Host) options() []libp2p.Option {
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(dialTimeout)),
 		libp2p.DialRanker(h.lan.rankDials),
-		libp2p.DisableMetrics(),
+		metrics,
 		libp2p.EnableRelay(),
 	}
 	if h.cfg.NoInbound {

@@ -94,6 +94,7 @@ type Keeper struct {
 	loading sync.Mutex // one ledger is read from disk at a time
 	fetches *strand.Gate
 	tasks   strand.Group
+	counts  counts
 	ctx     context.Context // of Run; what handlers start must end with it
 }
 

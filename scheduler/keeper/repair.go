@@ -103,6 +103,7 @@ func (k *Keeper) repair(ctx context.Context, s *shard) {
 	s.mu.Lock()
 	s.repairAt = k.rt.Now().Add(repairEvery)
 	s.mu.Unlock()
+	k.counts.repairs.Add(1)
 	placed := k.place(ctx, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -145,6 +145,7 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 			return 0, refused, err
 		}
 		if todo = k.unwritten(s, rs); len(todo) == 0 {
+			k.counts.records.Add(uint64(len(added)))
 			return len(added), refused, nil
 		}
 	}

@@ -42,9 +42,12 @@ const (
 
 var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob", "hello"}
 
+// Known reports whether v is one of the verbs above.
+func (v Verb) Known() bool { return v > 0 && v < numVerbs }
+
 // String is the verb's name.
 func (v Verb) String() string {
-	if v > 0 && v < numVerbs {
+	if v.Known() {
 		return verbNames[v]
 	}
 	return fmt.Sprintf("verb(%d)", uint8(v))
