@@ -184,7 +184,7 @@ func (s *State) byUse(w *Wishes, r *Readings, inUse bool, now time.Time) (rs []R
 	}
 	others := r.Others.or(0)
 	if s.busy.see(now, now, w.OthersCPU < 1 && others >= w.OthersCPU, busyHold) && polite {
-		rs = append(rs, othersBusy(s.busy.since, others, w.OthersCPU))
+		rs = append(rs, othersBusy(s.busy.since, w.OthersCPU))
 	}
 	name := running(w.PauseFor, r.Programs.Value)
 	if name != "" {
@@ -220,7 +220,7 @@ func (d *Decision) hot(w *Wishes, r *Readings, s *State, now time.Time, slots *i
 	limited := w.Temperature > 0
 	s.heat.move(now, limited && t >= w.Temperature, !limited || t < w.Temperature-coolDown, hotStep, hotStep, *slots-1)
 	if s.boiling.see(now, now, limited && t >= w.Temperature+overheated, hotStep) {
-		d.Reasons = append(d.Reasons, tooHotFor(s.boiling.since, t, w.Temperature))
+		d.Reasons = append(d.Reasons, tooHotFor(s.boiling.since, w.Temperature))
 	}
 	if s.heat.taken > 0 {
 		*slots -= s.heat.taken
@@ -237,7 +237,7 @@ func (d *Decision) tight(r *Readings, s *State, now time.Time, slots *int) {
 	}
 	s.tight.move(now, share < tightShare, share >= roomyShare, tightStep, roomyStep, *slots-1)
 	if s.starved.see(now, now, share < noneShare, roomyStep) {
-		d.Reasons = append(d.Reasons, memoryNeeded(s.starved.since, free.Value))
+		d.Reasons = append(d.Reasons, memoryNeeded(s.starved.since))
 	}
 	if s.tight.taken > 0 {
 		*slots -= s.tight.taken
@@ -252,7 +252,7 @@ func (d *Decision) full(w *Wishes, r *Readings, s *State, now time.Time) {
 	low := r.DiskFree.OK && (w.DiskFree.Percent == 0 || r.DiskTotal.OK) && r.DiskFree.Value < keep
 	if s.disk.see(now, now, low, diskHold) {
 		d.Taking = false
-		d.Reasons = append(d.Reasons, diskFull(s.disk.since, r.DiskFree.Value, keep))
+		d.Reasons = append(d.Reasons, diskFull(s.disk.since, keep))
 	}
 }
 

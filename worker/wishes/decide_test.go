@@ -46,7 +46,7 @@ func TestOneReasonAtATime(t *testing.T) {
 		"no input device":    {nil, func(r *Readings) { r.Idle = Unknown[time.Duration]("") }, 8, "", "no input device: treated as idle, other load decides"},
 		"D-Bus hangs":        {nil, func(r *Readings) { r.Idle = Unknown[time.Duration]("the session bus does not answer") }, 8, "", "the session bus does not answer: treated"},
 		"nothing is known":   {nil, func(r *Readings) { *r = Readings{Cores: 8} }, 8, "", "no input device"},
-		"others busy":        {nil, func(r *Readings) { r.Others = Know(0.38) }, 0, "other programs use 38 % of the CPU since 12:00, resumes after 30 s below 25 %", ""},
+		"others busy":        {nil, func(r *Readings) { r.Others = Know(0.38) }, 0, "other programs use more than 25 % of the CPU since 12:00, resumes after 30 s below that", ""},
 		"busy, but always":   {func(w *Wishes) { w.When = Always }, func(r *Readings) { r.Others = Know(0.9) }, 8, "", ""},
 		"busy, whatever":     {func(w *Wishes) { w.OthersCPU = 1 }, func(r *Readings) { r.Others = Know(1.0) }, 8, "", ""},
 		"battery":            {nil, func(r *Readings) { r.OnBattery = Know(true) }, 0, "on battery since 12:00, resumes on mains", ""},
@@ -61,10 +61,10 @@ func TestOneReasonAtATime(t *testing.T) {
 		"hours":              {func(w *Wishes) { w.Hours, _ = ParseHours("19:00-08:00") }, nil, 0, "outside the hours you set, resumes at 19:00", ""},
 		"hours, days off":    {func(w *Wishes) { w.Hours, _ = ParseHours("sat-sun") }, nil, 0, "outside the hours you set, resumes Sat 00:00", ""},
 		"hot":                {nil, func(r *Readings) { r.Temperature = Know(92.0) }, 7, "", "fewer cores: processor at 92 °C, the limit is 90 °C"},
-		"far too hot":        {nil, func(r *Readings) { r.Temperature = Know(101.0) }, 0, "processor at 101 °C since 12:00, resumes below 85 °C", ""},
+		"far too hot":        {nil, func(r *Readings) { r.Temperature = Know(101.0) }, 0, "processor hotter than 100 °C since 12:00, resumes below 85 °C", ""},
 		"hot, no matter":     {func(w *Wishes) { w.Temperature = 0 }, func(r *Readings) { r.Temperature = Know(101.0) }, 8, "", ""},
 		"little memory":      {nil, func(r *Readings) { r.MemoryFree = Know[uint64](1 << 30) }, 7, "", "fewer cores: 1.0 GiB of memory are free"},
-		"no memory":          {nil, func(r *Readings) { r.MemoryFree = Know[uint64](1 << 28) }, 0, "other programs need the memory, 0.2 GiB are free", ""},
+		"no memory":          {nil, func(r *Readings) { r.MemoryFree = Know[uint64](1 << 28) }, 0, "other programs need the memory since 12:00", ""},
 		"metered":            {nil, func(r *Readings) { r.Metered = Know(true) }, 8, "", "metered connection"},
 		"fewer cores wished": {func(w *Wishes) { w.Cores = 3 }, nil, 3, "", ""},
 	} {
@@ -91,7 +91,7 @@ func TestDiskFullTakesNothingNewButRunsOn(t *testing.T) {
 	r, s := machine(), &State{}
 	r.DiskFree = Know[uint64](90 << 30)
 	d := Decide(Default(), r, s, noon())
-	if d.Paused || d.Taking || d.Slots != 8 || d.Main() != "takes nothing new: the disk has 90.0 GiB free since 12:00, resumes when 100.0 GiB are" {
+	if d.Paused || d.Taking || d.Slots != 8 || d.Main() != "takes nothing new: less than 100.0 GiB of the disk are free since 12:00, resumes when there is more" {
 		t.Errorf("%+v", d)
 	}
 	r.DiskFree = Know[uint64](110 << 30)
@@ -161,8 +161,7 @@ func TestAnEvening(t *testing.T) {
 	want := []string{
 		"",
 		"computer in use since 12:00, resumes after 3 min without input",
-		"other programs use 50 % of the CPU since 12:00, resumes after 30 s below 25 %",
-		"other programs use 1 % of the CPU since 12:00, resumes after 30 s below 25 %",
+		"other programs use more than 25 % of the CPU since 12:00, resumes after 30 s below that",
 		"",
 	}
 	if !slices.Equal(said, want) {

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+// A reason says nothing that changes from one reading to the next: it is told when it changes.
+
 // Reason is why guests stand still, or nothing new is taken.
 type Reason struct {
 	Why     string    // "computer in use"
@@ -55,10 +57,10 @@ func computerInUse(since time.Time, idleAfter time.Duration) Reason {
 	return Reason{Why: "computer in use", Since: since, Resumes: "resumes after " + span(idleAfter) + " without input"}
 }
 
-func othersBusy(since time.Time, used, limit float64) Reason {
+func othersBusy(since time.Time, limit float64) Reason {
 	return Reason{
-		Why: fmt.Sprintf("other programs use %.0f %% of the CPU", 100*used), Since: since,
-		Resumes: fmt.Sprintf("resumes after %s below %.0f %%", span(busyHold), 100*limit),
+		Why: fmt.Sprintf("other programs use more than %.0f %% of the CPU", 100*limit), Since: since,
+		Resumes: "resumes after " + span(busyHold) + " below that",
 	}
 }
 
@@ -70,19 +72,16 @@ func onBattery(since time.Time) Reason {
 	return Reason{Why: "on battery", Since: since, Resumes: "resumes on mains"}
 }
 
-func tooHotFor(since time.Time, t, limit float64) Reason {
-	return Reason{Why: fmt.Sprintf("processor at %.0f °C", t), Since: since, Resumes: fmt.Sprintf("resumes below %.0f °C", limit-coolDown)}
+func tooHotFor(since time.Time, limit float64) Reason {
+	return Reason{Why: fmt.Sprintf("processor hotter than %.0f °C", limit+overheated), Since: since, Resumes: fmt.Sprintf("resumes below %.0f °C", limit-coolDown)}
 }
 
-func memoryNeeded(since time.Time, free uint64) Reason {
-	return Reason{Why: "other programs need the memory, " + gib(free) + " are free", Since: since, Resumes: "resumes a minute after there is more"}
+func memoryNeeded(since time.Time) Reason {
+	return Reason{Why: "other programs need the memory", Since: since, Resumes: "resumes a minute after there is more"}
 }
 
-func diskFull(since time.Time, free, keep uint64) Reason {
-	return Reason{
-		Why: "takes nothing new: the disk has " + gib(free) + " free", Since: since,
-		Resumes: "resumes when " + gib(keep) + " are",
-	}
+func diskFull(since time.Time, keep uint64) Reason {
+	return Reason{Why: "takes nothing new: less than " + gib(keep) + " of the disk are free", Since: since, Resumes: "resumes when there is more"}
 }
 
 // besideUser says why less than all is lent to an owner who lends always.
