@@ -35,7 +35,12 @@ func (v view) Has(d jobs.Digest) bool {
 }
 
 // Path gives a blob's path, which here is its name.
-func (v view) Path(d jobs.Digest) (string, bool) { return d.String(), v.Has(d) }
+func (v view) Path(d jobs.Digest) (string, bool) {
+	if v.p.w.opt.Defect == WrongProgram {
+		return "another", v.Has(d)
+	}
+	return d.String(), v.Has(d)
+}
 
 // Open gives a blob's bytes.
 func (v view) Open(d jobs.Digest) (io.ReadCloser, error) {

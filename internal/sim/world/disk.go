@@ -24,6 +24,7 @@ type disk struct {
 	groups  map[string]map[string][]byte // by the first bytes of the key
 	full    bool
 	broken  bool
+	sick    bool     // was full or broken once
 	pending []func() // writes under way, that a crash may still let through
 }
 
@@ -111,6 +112,9 @@ func (t table) write(what string, change func()) error {
 func (t table) Put(_ context.Context, pairs ...contract.Pair) error {
 	return t.write("put", func() {
 		for _, p := range pairs {
+			if t.p.w.opt.Defect.drops(t, p.Key, p.Value) {
+				continue
+			}
 			t.set(p.Key, bytes.Clone(p.Value))
 		}
 	})
@@ -151,6 +155,9 @@ func (t table) remove(k []byte) {
 // Scan implements disk.Disk.
 func (t table) Scan(prefix []byte, f func(key, value []byte) error) error {
 	t.p.m.Check()
+	if t.p.w.opt.Defect == CannotRestart && t.p.runs > 1 {
+		return errIO
+	}
 	for _, key := range t.d.keys(t.name, prefix) {
 		if v, ok := t.d.groups[key[:min(len(key), groupLen)]][key]; ok {
 			if err := f([]byte(key[1:]), v); err != nil {

@@ -34,7 +34,7 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	some := func(n int) int { return draw(2) * draw(n) }
 	f := fate{
 		until: time.Duration(2+draw(8)) * time.Minute, arrive: time.Duration(draw(20)+1) * time.Second,
-		submitters: 1 + draw(2), units: opt.Units, unitTime: time.Duration(1+draw(40)) * time.Second, fsync: time.Duration(1+draw(20)) * time.Millisecond,
+		submitters: 1 + draw(2), units: opt.Units, unitTime: time.Duration(1+draw(40)*(1+draw(4)/3*2)) * time.Second, fsync: time.Duration(1+draw(20)) * time.Millisecond,
 		leavePPM: draw(million), dicePPM: draw(100_000), cancelPPM: draw(80_000),
 	}
 	if f.units == 0 {
@@ -242,14 +242,14 @@ func (w *world) jump() {
 func (w *world) fill() {
 	n, d := w.some(), w.between(time.Second, 3*time.Minute)
 	w.fault("the disk of %s is full for %s", n.name, d.Round(time.Second))
-	n.disk.full = true
+	n.disk.full, n.disk.sick = true, true
 	w.loop.At(d, func() { n.disk.full = false })
 }
 
 func (w *world) damage() {
 	n, d := w.some(), w.between(time.Second, time.Minute)
 	w.fault("the disk of %s fails now and then for %s", n.name, d.Round(time.Second))
-	n.disk.broken = true
+	n.disk.broken, n.disk.sick = true, true
 	w.loop.At(d, func() { n.disk.broken = false })
 }
 

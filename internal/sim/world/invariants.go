@@ -168,15 +168,22 @@ func (s *witness) showed(a *asking, answer []byte) {
 	if k == nil || n == nil || n == k.at || n.role.keeps { // a keeper may be one of the shard's
 		return
 	}
-	told := map[uint16]map[jobs.NodeID]bool{}
-	for _, rec := range open(r.Batches) {
-		if b, ok := rec.Body.(*jobs.Reveal); ok {
-			inner(told, b.Unit)[rec.Author] = true
+	shown := open(r.Batches)
+	for _, rec := range shown {
+		b, ok := rec.Body.(*jobs.Reveal)
+		if !ok {
+			continue
 		}
-	}
-	for unit, by := range told {
-		if len(by) < k.votes {
-			s.w.broke("I14", "%s shows the only result of unit %d to %s", a.p.name, unit, n.name)
+		equal := map[jobs.Digest]int{}
+		most := 0
+		for _, o := range shown {
+			if ob, ok := o.Body.(*jobs.Reveal); ok && ob.Unit == b.Unit {
+				equal[ob.Tuples]++
+				most = max(most, equal[ob.Tuples])
+			}
+		}
+		if most < k.votes {
+			s.w.broke("I14", "%s shows results of unit %d, which is not agreed, to %s", a.p.name, b.Unit, n.name)
 		}
 	}
 }
@@ -279,6 +286,9 @@ func (k *work) credited(c *collect.Collector) {
 		}
 	}
 	for id, share := range c.Credit() {
+		if w := k.w; w.opt.Defect == Overpay {
+			share.Units++
+		}
 		if share.Units > ran[id] {
 			k.w.broke("I20", "%s is credited with %d units, it ran %d", k.w.byID[id].name, share.Units, ran[id])
 		}
@@ -389,7 +399,8 @@ func (w *world) judge() {
 		case len(w.report.Broken) >= maxBreaches:
 			return
 		case !k.complete:
-			w.broke("I24", "%s's job is not done %s after all healed: %d of %d units", k.at.name, limit, len(k.accepted), k.units)
+			w.contradictions(k)
+			w.broke("I24", "%s's job is not done %s after all healed: %d of %d units", k.at.name, w.opt.Limit, len(k.accepted), k.units)
 		case k.job != nil:
 			w.whole(k)
 			w.merges(k)
@@ -457,6 +468,18 @@ func (w *world) merges(k *work) {
 			w.broke("I15", "the records of %s's job give different states in different orders", k.at.name)
 		}
 		w.follows(k, shard, first, second)
+	}
+}
+
+// contradictions holds I13 of a job that is not done.
+func (w *world) contradictions(k *work) {
+	if k.job == nil {
+		return
+	}
+	for _, n := range w.nodes {
+		if n.honest() {
+			w.convicts(inOrder(w.seen.kept[n.disk][protocol.ShardRef{Job: k.job.ID}]))
+		}
 	}
 }
 

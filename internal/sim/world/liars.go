@@ -98,18 +98,19 @@ func (p *process) asks() worker.Keepers {
 	if p.lie == nil {
 		return p.w.opt.Defect.keepers(p, p.client)
 	}
-	return bent{p.client, p}
+	return bent{p.client, p, p.lie.kind}
 }
 
 // bent offers other records than the worker means to.
 type bent struct {
 	*client.Client
-	p *process
+	p    *process
+	kind vice
 }
 
 // Offer implements worker.Keepers.
 func (b bent) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error) {
-	switch b.p.lie.kind {
+	switch b.kind {
 	case silent:
 		rs = without(rs, jobs.KindReveal)
 	case blurting:
@@ -161,7 +162,7 @@ func (l *liar) answer(ctx context.Context, p *process, from jobs.NodeID, request
 		}
 	case generous:
 		if verb == protocol.Claim {
-			if a := l.grantAll(ctx, p, from, body); a != nil {
+			if a := grantAll(ctx, p, from, body); a != nil {
 				return a
 			}
 		}
@@ -174,29 +175,11 @@ func (l *liar) answer(ctx context.Context, p *process, from jobs.NodeID, request
 	return answer
 }
 
-// grantAll grants whatever is asked for.
-func (l *liar) grantAll(ctx context.Context, p *process, from jobs.NodeID, body []byte) []byte {
-	var q protocol.ClaimRequest
-	if protocol.DecodeRequest(body, &q) != nil || len(q.Holds) == 0 {
-		return nil
-	}
-	set, err := p.client.Keepers(ctx, q.Shard)
-	if err != nil {
-		return nil
-	}
-	slices.SortFunc(q.Holds, jobs.CompareHolds)
-	rs, err := jobs.SignBatch(p.node, network, q.Shard.Job, q.Shard.Shard, &jobs.Grant{Worker: from, Set: set, Holds: q.Holds})
-	if err != nil {
-		return nil
-	}
-	return protocol.EncodeAnswer(&protocol.ClaimAnswer{Granted: q.Holds, Grant: jobs.Batches(rs)}, nil)
-}
-
 // mischief is what a liar does beside the protocol.
 func (l *liar) mischief(p *process) {
 	w := p.w
-	pace := 30 * time.Second
-	if l.kind == flooding {
+	pace := 15 * time.Second
+	if l.kind == flooding || l.kind == copying {
 		pace = time.Second
 	}
 	for strand.Sleep(p.ctx, p.m, w.between(pace/2, 2*pace)) == nil {
@@ -218,8 +201,12 @@ func (l *liar) attack(p *process, ref protocol.ShardRef) {
 	ctx, cancel := p.m.WithTimeout(p.ctx, 5*time.Second)
 	defer cancel()
 	at := set[w.draw(len(set))]
-	units := []uint16{uint16(w.draw(4))}
-	switch w.draw(5) {
+	units := []uint16{uint16(w.draw(8))}
+	what := w.draw(6)
+	if l.kind == copying {
+		what = 2
+	}
+	switch what {
 	case 0: // garbage
 		_, _ = (&link{p}).Call(ctx, at, append([]byte{byte(1 + w.draw(12))}, make([]byte, w.draw(4096))...))
 	case 1: // too much
@@ -235,6 +222,12 @@ func (l *liar) attack(p *process, ref protocol.ShardRef) {
 			bs[0].Sig[w.draw(len(bs[0].Sig))] ^= 1
 			_ = p.client.Ask(ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: bs}, &protocol.OfferAnswer{})
 		}
+	case 5: // everything at once
+		var holds []jobs.Hold
+		for i := range jobs.MaxGrantHolds {
+			holds = append(holds, jobs.Hold{Unit: uint16(i / 2), Replica: uint8(i % 2)})
+		}
+		_, _ = p.client.Claim(ctx, ref, holds)
 	case 4: // the shard is mine, and everything is granted to me
 		holds := []jobs.Hold{{Unit: units[0]}, {Unit: units[0], Replica: 1}}
 		rs, err := jobs.SignBatch(p.node, network, ref.Job, ref.Shard, &jobs.Handover{Set: []jobs.NodeID{p.ID()}},

@@ -175,6 +175,7 @@ func (n *node) kill() {
 	n.w.step("kill", []byte(n.name))
 	p.m.Kill()
 	n.disk.crash()
+	n.w.opt.Defect.crash(table{p: p, d: n.disk})
 	n.w.seen.crashed(n)
 	n.w.stir()
 }
@@ -276,7 +277,8 @@ func (p *process) handle(ctx context.Context, from jobs.NodeID, request []byte) 
 	seen := p.w.seen.asked(p, from, request)
 	answer := p.keeper.Handle(ctx, from, request)
 	p.m.Check()
-	answer = p.w.opt.Defect.answer(p, from, request, answer)
+	answer = p.w.opt.Defect.answer(ctx, p, from, request, answer)
+	p.m.Check()
 	p.w.seen.answered(seen, answer)
 	return answer
 }

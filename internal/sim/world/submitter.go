@@ -127,11 +127,7 @@ func (k *work) create(p *process) error {
 }
 
 func (k *work) policy() jobs.Policy {
-	p := jobs.Policy{Level: jobs.Standard, Votes: uint8(k.votes), Lease: 120}
-	if k.w.opt.Defect == OneVote {
-		p.Votes = 1
-	}
-	return p
+	return jobs.Policy{Level: jobs.Standard, Votes: uint8(k.votes), Lease: 120}
 }
 
 // publish places the job and puts it on the board.

@@ -43,6 +43,7 @@ const (
 // execution is one run of one unit by one node.
 type execution struct {
 	by         *node
+	run        int // of its node's processes
 	start, end time.Duration
 	state      state
 	out        []byte
@@ -201,7 +202,7 @@ func (s *witness) asked(p *process, from jobs.NodeID, request []byte) *asking {
 
 // begins notes that a node runs a unit, and why if it is one too many.
 func (s *witness) begins(p *process, k *work, prog worker.Program, number uint64, data []byte) ending {
-	x := &execution{by: p.node, start: s.w.loop.Elapsed()}
+	x := &execution{by: p.node, run: p.runs, start: s.w.loop.Elapsed()}
 	e := ending{x, s.w}
 	s.w.report.Executions++
 	s.w.step("run", []byte(p.name), fmt.Append(nil, number))
@@ -226,6 +227,9 @@ func (s *witness) count(p *process, k *work, number uint64, before []*execution)
 	w, c := s.w, &s.w.report.Causes
 	any := func(f func(*execution) bool) bool { return slices.ContainsFunc(before, f) }
 	switch {
+	case p.honest() && p.lives == 0 && !p.disk.sick && any(func(x *execution) bool { return x.by == p.node && x.run == p.runs && x.state == done }):
+		c.Unexplained++
+		w.broke("I7", "%s runs unit %d again", p.name, number)
 	case any(func(x *execution) bool {
 		return x.state == done && !bytes.Equal(x.out, before[0].out) && before[0].state == done
 	}):

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
@@ -31,6 +32,8 @@ type Options struct {
 	Story io.Writer // what happens is told here; nil: nowhere
 	// Defect plants a bug, to see that it is found.
 	Defect Defect
+	Until  string        // the run ends when this invariant is broken
+	Limit  time.Duration // that a world may take to settle once its faults have ended; 0: two hours
 	Logger *slog.Logger
 }
 
@@ -114,6 +117,9 @@ func Run(opt Options) *Report {
 }
 
 func newWorld(opt Options) *world {
+	if opt.Limit == 0 {
+		opt.Limit = 2 * time.Hour
+	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -175,7 +181,7 @@ func (w *world) fault(format string, args ...any) {
 // begin makes the nodes, lets them come, has the jobs submitted and the faults scheduled.
 func (w *world) begin() {
 	for i := range w.opt.Nodes {
-		n := w.add(fmt.Sprintf("n%d", i), role{keeps: true, donates: true, liar: i < w.opt.Liars})
+		n := w.add(fmt.Sprintf("n%d", i), role{keeps: i%5 != 0 || w.opt.Nodes < 5, donates: true, liar: i < w.opt.Liars})
 		w.loop.At(w.between(0, w.fate.arrive), n.start)
 	}
 	for i := range w.fate.submitters {
@@ -186,13 +192,10 @@ func (w *world) begin() {
 	w.scheduleFaults()
 }
 
-// limit is how long a world may take to settle once its faults have ended.
-const limit = 12 * time.Hour
-
 // over reports whether the run has come to its end: all answers are in and the keepers agree, or
 // it has taken so long that they will not come.
 func (w *world) over() bool {
-	if w.loop.Elapsed() > w.fate.until+limit {
+	if w.loop.Elapsed() > w.fate.until+w.opt.Limit || w.opt.Until != "" && w.hasBroken(w.opt.Until) {
 		return true
 	}
 	if !w.healed || w.loop.Steps()%64 != 0 {
@@ -206,11 +209,15 @@ func (w *world) over() bool {
 	return w.settled()
 }
 
-// maxBreaches is how many breaches a report holds; one is enough to fail.
+// maxBreaches is how many breaches a report holds, one of each invariant; one is enough to fail.
 const maxBreaches = 8
 
+func (w *world) hasBroken(invariant string) bool {
+	return slices.ContainsFunc(w.report.Broken, func(b Breach) bool { return b.Invariant == invariant })
+}
+
 func (w *world) broke(invariant, format string, args ...any) {
-	if len(w.report.Broken) >= maxBreaches {
+	if len(w.report.Broken) >= maxBreaches || w.hasBroken(invariant) {
 		return
 	}
 	b := Breach{invariant, w.loop.Elapsed(), fmt.Sprintf(format, args...)}
