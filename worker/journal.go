@@ -126,11 +126,11 @@ func (w *Worker) recover(ctx context.Context) error {
 		byRef[r.Ref] = append(byRef[r.Ref], &r)
 		return nil
 	})
-	if err == nil {
-		err = w.forget(ctx, entered)
-	}
 	if err != nil {
 		return err
+	}
+	if err := w.forget(ctx, entered); err != nil { // they are forgotten when there is room again
+		w.cfg.Logger.Warn("results that are done remain on disk", "error", err)
 	}
 	for _, ref := range inOrder(byRef) {
 		grants, err := w.grantsOn(ref)

@@ -304,6 +304,9 @@ func (k *Keeper) syncAll(ctx context.Context, s *shard) {
 	set := slices.Clone(s.set)
 	s.syncAt = k.rt.Now().Add(syncEvery)
 	s.mu.Unlock()
+	if _, _, err := k.merge(ctx, s, nil); err != nil { // what could not be written when it came
+		k.cfg.Logger.Debug("records are still not stored", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
+	}
 	for _, n := range set {
 		if n == k.self {
 			continue

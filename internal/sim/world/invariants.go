@@ -400,7 +400,7 @@ func (w *world) judge() {
 			return
 		case !k.complete:
 			w.contradictions(k)
-			w.broke("I24", "%s's job is not done %s after all healed: %d of %d units", k.at.name, w.opt.Limit, len(k.accepted), k.units)
+			w.broke("I24", "%s's job is not done %s after all healed: %d of %d units%s", k.at.name, w.opt.Limit, len(k.accepted), k.units, w.missing(k))
 		case k.job != nil:
 			w.whole(k)
 			w.merges(k)
@@ -469,6 +469,42 @@ func (w *world) merges(k *work) {
 		}
 		w.follows(k, shard, first, second)
 	}
+}
+
+// missing says how far a unit is that has no answer.
+func (w *world) missing(k *work) string {
+	for number := range uint64(k.units) {
+		if _, ok := k.accepted[number]; ok || k.job == nil {
+			continue
+		}
+		shard := uint32(number / jobs.UnitsPerShard)
+		m := w.manifestOf(k, shard)
+		if m == nil {
+			continue
+		}
+		all := map[jobs.Digest]*jobs.Record{}
+		for _, n := range w.nodes {
+			maps.Copy(all, w.seen.kept[n.disk][protocol.ShardRef{Job: k.job.ID, Shard: shard}])
+		}
+		l, unit := w.merged(k, shard, m, inOrder(all)), int(number%jobs.UnitsPerShard)
+		v := l.Verdict(unit)
+		says := fmt.Sprintf("; unit %d is %s: %d votes, %d seals, %d reveals; run by", number, v.State, len(v.Votes), len(l.Seals(unit)), len(l.Reveals(unit)))
+		for _, r := range append(l.Seals(unit), l.Reveals(unit)...) {
+			replica, counts := uint8(0), slices.ContainsFunc(v.Votes, func(v scheduler.Vote) bool { return v.Reveal.ID == r.ID || v.Seal != nil && v.Seal.ID == r.ID })
+			switch b := r.Body.(type) {
+			case *jobs.Seal:
+				replica = b.Replica
+			case *jobs.Reveal:
+				replica = b.Replica
+			}
+			says += fmt.Sprintf(", %s of %s for %d (counts %v)", r.Kind, w.byID[r.Author].name, replica, counts)
+		}
+		for _, x := range w.seen.runs[k][number] {
+			says += fmt.Sprintf(" %s(%s, honest %v)", x.by.name, []string{"running", "dropped", "done"}[x.state], x.by.honest())
+		}
+		return says
+	}
+	return ""
 }
 
 // contradictions holds I13 of a job that is not done.

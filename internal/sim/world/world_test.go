@@ -3,12 +3,19 @@ package world
 import (
 	"flag"
 	"fmt"
+	"log/slog"
+	"os"
 	"slices"
 	"testing"
 	"time"
 )
 
-var seedFlag = flag.Uint64("seed", 0, "first of the fresh seeds; 0: from the clock")
+var (
+	seedFlag  = flag.Uint64("seed", 0, "first of the fresh seeds; 0: from the clock")
+	replay    = flag.Bool("replay", false, "run the one seed, with everything said")
+	nodesFlag = flag.Int("nodes", 12, "of the run that is replayed")
+	liarsFlag = flag.Int("liars", 0, "of them")
+)
 
 // line is what replays a run.
 func line(o Options) string {
@@ -46,6 +53,17 @@ func TestPromises(t *testing.T) {
 			holds(t, Options{Seed: seed, Nodes: 8, Liars: 2})
 		})
 	}
+}
+
+// TestReplay runs one world with its story and the nodes' logs: -run Replay -seed N -nodes M -liars L.
+func TestReplay(t *testing.T) {
+	if !*replay {
+		t.Skip("with -replay")
+	}
+	holds(t, Options{
+		Seed: *seedFlag, Nodes: *nodesFlag, Liars: *liarsFlag, Story: os.Stderr,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
 }
 
 // One seed is one run, step by step; other seeds are other runs.
