@@ -95,7 +95,7 @@ func (p *program) watchScreen(ctx context.Context, s *session, ref string) error
 	// Ctrl-C comes as a key; a signal from outside ends ctx.
 	show := tea.NewProgram(view, tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(p.stdin), tea.WithOutput(os.Stderr), tea.WithoutSignalHandler())
 	ended := make(chan error, 1)
-	go func() { ended <- look(ctx, s, ref, show.Send) }()
+	go func() { ended <- look(ctx, s, ref, view.wants, show.Send) }()
 	final, err := show.Run()
 	stop()
 	if lookErr := <-ended; !errors.Is(err, tea.ErrProgramKilled) {
@@ -118,7 +118,7 @@ func (p *program) watchScreen(ctx context.Context, s *session, ref string) error
 
 // look reads the node again and again, and tells what it read, until ctx ends or what was
 // asked for is not there.
-func look(ctx context.Context, s *session, ref string, tell func(tea.Msg)) error {
+func look(ctx context.Context, s *session, ref string, wants *wanted, tell func(tea.Msg)) error {
 	for {
 		if ref != "" {
 			j, err := s.Job(ctx, ref)
@@ -133,7 +133,14 @@ func look(ctx context.Context, s *session, ref string, tell func(tea.Msg)) error
 			return nil
 		}
 		tell(reading{status: status, err: err})
-		if !pause(ctx, lookTime) {
+		if job, cells := wants.get(); job != "" {
+			d, err := s.Detail(ctx, job, cells)
+			tell(reading{detail: d, err: err})
+		}
+		select {
+		case <-wants.now:
+		case <-time.After(lookTime):
+		case <-ctx.Done():
 			return nil
 		}
 	}

@@ -28,14 +28,22 @@ type watchView struct {
 	filter    string
 	filtering bool
 	help      bool
+
+	units  bool        // the open job's units are shown
+	cell   int         // the chosen one of the map
+	detail *api.Detail // the last that was read
+	wants  *wanted
 }
 
-func newWatchView(ref string, colour bool) *watchView { return &watchView{ref: ref, colour: colour} }
+func newWatchView(ref string, colour bool) *watchView {
+	return &watchView{ref: ref, colour: colour, wants: newWanted()}
+}
 
-// reading is what a look has brought: one of status and job, or err.
+// reading is what a look has brought: one of status, job and detail, or err.
 type reading struct {
 	status *api.Status
 	job    *api.Job
+	detail *api.Detail
 	err    error
 }
 
@@ -62,6 +70,7 @@ func (v *watchView) Init() tea.Cmd { return nil }
 
 // Update is tea.Model's.
 func (v *watchView) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	defer v.wantUnits()
 	switch m := msg.(type) {
 	case tea.WindowSizeMsg:
 		v.width, v.height = m.Width, m.Height
@@ -92,6 +101,9 @@ func (v *watchView) take(r reading) tea.Cmd {
 	if r.status != nil {
 		v.status = r.status
 	}
+	if r.detail != nil {
+		v.detail = r.detail
+	}
 	if r.job != nil {
 		v.job, v.open = r.job, cmp.Or(v.open, r.job.Job)
 		if r.job.Final {
@@ -109,9 +121,14 @@ func (v *watchView) key(k tea.KeyMsg) tea.Cmd {
 		v.typeFilter(k)
 		return nil
 	}
-	switch k.String() {
-	case "q":
+	if k.String() == "q" {
 		return tea.Quit
+	}
+	if v.units && !v.help && k.String() != "?" {
+		v.unitKey(k)
+		return nil
+	}
+	switch k.String() {
 	case "?", "h":
 		v.help = !v.help
 	case "esc", "left", "backspace":
@@ -124,7 +141,11 @@ func (v *watchView) key(k tea.KeyMsg) tea.Cmd {
 			v.filter = ""
 		}
 	case "enter", "right":
-		if list := v.listed(); v.open == "" && len(list) > 0 {
+		list := v.listed()
+		switch {
+		case v.open != "":
+			v.units, v.cell, v.detail = true, 0, nil
+		case len(list) > 0:
 			v.open = list[v.chosen(list)].Job
 		}
 	case "s":

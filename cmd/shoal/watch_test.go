@@ -86,13 +86,77 @@ func TestWatchKeys(t *testing.T) {
 	}
 }
 
+// detailOf is what is read of a job's units: one of each state, and many that are done.
+func detailOf(j *api.Job, cells int) *api.Detail {
+	d := &api.Detail{
+		Job: *j, Map: api.UnitMap{PerCell: 1},
+		Shares:   []api.Share{{Peer: bob, Units: 7}, {Peer: alice, Units: 1}},
+		Failures: []api.Result{{N: 17, Outcome: "exit", Exit: 2}},
+	}
+	d.Job.Units = api.Units{Total: int64(cells)}
+	for i := range cells {
+		u := api.Units{Total: 1}
+		*[]*int64{&u.Agreed, &u.Failed, &u.Running, &u.Sealed, &u.Open, &u.Stuck, &u.Disputed, &u.Agreed}[min(i, 7)] = 1
+		d.Map.Cells = append(d.Map.Cells, u)
+	}
+	return d
+}
+
+// The units of a job are chosen with the arrows, and read only while they are shown.
+func TestWatchUnits(t *testing.T) {
+	v := watching(3)
+	if job, _ := v.wants.get(); job != "" {
+		t.Errorf("reads units of %s before they are shown", job)
+	}
+	press(v, "enter", "enter")
+	job, cells := v.wants.get()
+	if job != v.open || cells < 50 {
+		t.Fatalf("wants %d units of %q", cells, job)
+	}
+	v.Update(reading{detail: detailOf(v.shown(), 120)})
+	for _, step := range []struct {
+		keys []string
+		want string
+	}{
+		{nil, "unit 1 of 120 · agreed: its answers are here"},
+		{[]string{"l", "l"}, "unit 3 of 120 · running: a donor is at it"},
+		{[]string{"down"}, "unit 53 of 120"},
+		{[]string{"end"}, "unit 120 of 120"},
+		{[]string{"down"}, "unit 120 of 120"},
+		{[]string{"g", "l", "l", "l", "l", "l", "l"}, "unit 7 of 120 · disputed"},
+	} {
+		press(v, step.keys...)
+		if !strings.Contains(v.View(), step.want) {
+			t.Fatalf("after %v not %q:\n%s", step.keys, step.want, v.View())
+		}
+	}
+	if !strings.Contains(v.View(), "failed  input 17: exit code 2") || !strings.Contains(v.View(), "7 units") {
+		t.Errorf("who worked and what failed is not shown:\n%s", v.View())
+	}
+	many := detailOf(v.shown(), 2)
+	many.Map.PerCell, many.Job.Units.Total = 10, 15
+	many.Map.Cells[1] = api.Units{Total: 5, Agreed: 3, Open: 2}
+	v.Update(reading{detail: many})
+	press(v, "end")
+	if !strings.Contains(v.View(), "units 11 to 15 of 15 · 2 open, 3 agreed") {
+		t.Errorf("cells of several units:\n%s", v.View())
+	}
+	press(v, "esc")
+	if job, _ := v.wants.get(); job != "" || v.open == "" {
+		t.Errorf("after esc it reads %q, shows %q", job, v.open)
+	}
+}
+
 // TestWatchFits holds every picture to its screen, however small and whatever it shows.
 func TestWatchFits(t *testing.T) {
 	for _, size := range []tea.WindowSizeMsg{{Width: 1, Height: 1}, {Width: 20, Height: 3}, {Width: 80, Height: 24}, {Width: 200, Height: 60}} {
-		for _, keys := range [][]string{nil, {"?"}, {"enter"}, {"/", "x"}, {"end"}} {
+		for _, keys := range [][]string{nil, {"?"}, {"enter"}, {"/", "x"}, {"end"}, {"enter", "enter"}} {
 			v := watching(30)
 			v.Update(size)
 			press(v, keys...)
+			if j := v.shown(); j != nil {
+				v.Update(reading{detail: detailOf(j, 1000)})
+			}
 			lines := strings.Split(v.View(), "\n")
 			if len(lines) > size.Height {
 				t.Errorf("%v after %v: %d lines", size, keys, len(lines))
@@ -111,8 +175,12 @@ func TestWatchPictures(t *testing.T) { synctest.Test(t, watchPictures) } // for 
 func watchPictures(t *testing.T) {
 	v := watching(3)
 	var text strings.Builder
-	for _, keys := range [][]string{nil, {"enter"}, {"esc", "/", "m 1"}, {"esc", "?"}} {
+	for _, keys := range [][]string{nil, {"enter"}, {"enter", "l"}, {"esc", "esc", "/", "m 1"}, {"esc", "?"}} {
 		press(v, keys...)
+		if j := v.shown(); j != nil && v.units {
+			v.Update(reading{detail: detailOf(j, 60)})
+			press(v, "l")
+		}
 		lines := strings.Split(v.View(), "\n")
 		text.WriteString(strings.Join(lines[:len(lines)-1], "\n") + "\n~~~\n") // but for the clock
 	}
@@ -154,6 +222,8 @@ func TestWatchInATerminal(t *testing.T) {
 	term.until("1 job · name · /noth")
 	term.keys("Enter")
 	term.until("9 of 9 agreed|1 of 1 agreed")
+	term.keys("Enter")
+	term.until("unit 1 of (1|9) · agreed: its answers are here")
 	term.keys("q")
 	term.until("(?m)^\\$ ?$")
 	if screen := term.screen(); strings.Contains(screen, "newest first") || !strings.Contains(screen, " watch") {

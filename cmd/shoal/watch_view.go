@@ -17,6 +17,8 @@ func (v *watchView) View() string {
 	switch j := v.shown(); {
 	case v.help:
 		lines = append(lines, watchKeys...)
+	case j != nil && v.units:
+		lines = append(lines, v.unitMap(j, len(lines))...)
 	case j != nil:
 		lines = append(lines, v.one(j)...)
 	case v.ref != "":
@@ -36,7 +38,7 @@ func (v *watchView) View() string {
 
 // watchKeys is the help of the full screen.
 var watchKeys = []string{
-	"up, down   choose a job        enter   show it alone      esc   back to the list",
+	"up, down   choose a job        enter   show it alone, then its units      esc   back",
 	"s          sort by the next    /       filter by id, name or state",
 	"q          leave; the jobs go on",
 }
@@ -99,8 +101,12 @@ func (v *watchView) foot() string {
 		return "filter: " + v.filter + "_   enter keeps it, esc drops it"
 	case v.err != nil:
 		return "the node does not answer; shown is what it said last: " + oneLine(api.AsError(v.err).Message)
-	case v.open != "" && v.ref == "":
-		return "esc back · ? keys · q leave · " + time.Now().Format("15:04:05")
+	case v.units:
+		return "arrows choose · esc back · ? keys · q leave · " + time.Now().Format("15:04:05")
+	case v.open != "" && v.ref != "":
+		return "enter units · ? keys · q leave · " + time.Now().Format("15:04:05")
+	case v.open != "":
+		return "enter units · esc back · ? keys · q leave · " + time.Now().Format("15:04:05")
 	}
 	return "enter open · s sort · / filter · ? keys · q leave · " + time.Now().Format("15:04:05")
 }
