@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -206,8 +205,8 @@ func (h *Head) Validate() error {
 	case h.Program.Size == 0 || h.Program.Size > MaxBlob:
 		return errors.New("no program")
 	}
-	if err := validName(h.Name); err != nil {
-		return err
+	if err := validText(h.Name, MaxName); err != nil {
+		return fmt.Errorf("job name: %w", err)
 	}
 	if len(h.Description) > 1000 || !utf8.ValidString(h.Description) {
 		return errors.New("description too long or not text")
@@ -255,18 +254,6 @@ func (p *Policy) validate() error {
 		return errors.New("more than 64 trusted peers")
 	case lease < MinLease || lease > MaxLease:
 		return fmt.Errorf("lease of %s: from %s to %s", lease, MinLease, MaxLease)
-	}
-	return nil
-}
-
-func validName(s string) error {
-	if len(s) > MaxName || !utf8.ValidString(s) {
-		return errors.New("job name: at most 100 bytes of text")
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return fmt.Errorf("job name %q has a control character", s)
-		}
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (w *Worker) look(ctx context.Context) bool {
 // unfit says why a job is not for this machine, or not for its owner.
 func (w *Worker) unfit(j *jobs.Job) string {
 	own, lent := j.Head.Submitter == w.self, w.lentMemory()
-	if reason := w.refuses(j); !own && reason != "" {
+	if reason := w.Refuses(j); reason != "" {
 		return fmt.Sprintf("job %s is not taken: %s", j.ID.Short(), reason)
 	}
 	if !slices.Contains(w.cfg.Profiles, j.Head.Profile) {

@@ -78,8 +78,11 @@ func (i *jobInfo) unitCPU() time.Duration {
 	return min(max(time.Duration(i.job.Head.UnitTime)*time.Millisecond, time.Millisecond), mostUnit)
 }
 
-// refuses says why the owner does not want a stranger's job run.
-func (w *Worker) refuses(j *jobs.Job) string {
+// Refuses says why the owner does not want a job run here, or "".
+func (w *Worker) Refuses(j *jobs.Job) string {
+	if j.Head.Submitter == w.self {
+		return ""
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	choice := w.shares.Choice()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
@@ -36,14 +35,17 @@ back to the grid. Each wish below is also a setting: shoal config --help.`,
 	}
 	node := addNodeFlags(cmd.Flags())
 	node.addMetricsFlag(cmd.Flags())
-	addWishFlags(cmd.Flags())
+	node.addName()
+	node.addWishes()
 	cmd.Flags().BoolVar(&weak, "allow-weak-sandbox", false, "donate also where a lock that should hold strangers' programs is missing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.donate(cmd.Context(), node, weak) }
 	return cmd
 }
 
-// addWishFlags makes a flag of every setting that says what is lent.
-func addWishFlags(set *pflag.FlagSet) {
+// addWishes makes a flag of every setting that says what is lent.
+func (f *nodeFlags) addWishes() {
+	f.lends = true
+	set := f.set
 	for _, s := range config.Settings() {
 		if !s.Wish {
 			continue
@@ -168,6 +170,10 @@ var errFinished = errors.New("finished")
 // report says what a node does whenever that has changed.
 func (p *program) report(ctx context.Context, s *session, status *api.Status, o *nodeOptions, manager *service.Manager) error {
 	place, doing := "", ""
+	shown := map[string]bool{}
+	for _, n := range status.Notices {
+		shown[n.ID] = true // shoal notices has what came before
+	}
 	for look := 0; ; look++ {
 		now := fmt.Sprint(status.Grid.Reachable, status.Grid.Addrs)
 		settled := len(status.Grid.Addrs) > 0 || look >= settleTime
@@ -183,6 +189,7 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, o 
 			p.ui.doing(doing)
 			p.log().Info("what this node does", "doing", doing)
 		}
+		shown = p.newNotices(status.Notices, shown)
 		p.tell(manager.Alive(time.Now(), doingNow(status)))
 		if o.Donate && status.Donating.State == api.DonatingOff {
 			return errFinished
@@ -195,6 +202,18 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, o 
 			return err
 		}
 	}
+}
+
+// newNotices shows the notices that were not shown, and gives those that are.
+func (p *program) newNotices(list []api.Notice, shown map[string]bool) map[string]bool {
+	now := map[string]bool{}
+	for _, n := range slices.Backward(list) {
+		now[n.ID] = true
+		if !shown[n.ID] {
+			p.ui.notice(n)
+		}
+	}
+	return now
 }
 
 // complain says, once the node has settled, what it was told to do and cannot.

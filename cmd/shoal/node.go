@@ -64,6 +64,8 @@ type nodeFlags struct {
 	network string
 	metrics string
 	boot    []string
+	lends   bool // it has a flag for each wish
+	named   bool // --name is the node's
 }
 
 func addNodeFlags(set *pflag.FlagSet) *nodeFlags {
@@ -79,7 +81,7 @@ func addNodeFlags(set *pflag.FlagSet) *nodeFlags {
 func (f *nodeFlags) settings() map[string]string {
 	given := make(map[string]string)
 	for _, s := range config.Settings() {
-		if flag := f.set.Lookup(s.Name); flag != nil && flag.Changed && (s.Wish || s.Name == "listen" || s.Name == "network") {
+		if flag := f.set.Lookup(s.Name); flag != nil && flag.Changed && f.sets(s) {
 			given[s.Name] = flag.Value.String()
 		}
 	}
@@ -90,6 +92,24 @@ func (f *nodeFlags) settings() map[string]string {
 		given["mdns"] = strconv.FormatBool(!f.noMDNS)
 	}
 	return given
+}
+
+// sets reports whether a flag of that name means the setting: run has a --name and a --memory, too,
+// which are its job's.
+func (f *nodeFlags) sets(s config.Setting) bool {
+	switch s.Name {
+	case "listen", "network":
+		return true
+	case "name":
+		return f.named
+	}
+	return s.Wish && f.lends
+}
+
+// addName is for commands that start a node to stay.
+func (f *nodeFlags) addName() {
+	f.named = true
+	f.set.String("name", "", "`NAME` to show others beside this node's peer ID")
 }
 
 // home is the folder that the command works in.

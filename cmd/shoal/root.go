@@ -105,9 +105,9 @@ func (p *program) root() *cobra.Command {
 		group    string
 		commands []*cobra.Command
 	}{
-		{groupSubmit, []*cobra.Command{p.runCommand(), p.submitCommand(), p.watchCommand(), p.explainCommand(), p.resultsCommand(), p.logsCommand(), p.waitCommand(), p.cancelCommand()}},
-		{groupGive, []*cobra.Command{p.donateCommand(), p.upCommand(), p.pauseCommand(), p.resumeCommand(), p.finishCommand()}},
-		{groupLook, []*cobra.Command{p.statusCommand(), p.uiCommand(), p.peersCommand(), p.idCommand(), p.doctorCommand(), p.checkCommand(), p.verifyCommand(), p.creditCommand()}},
+		{groupSubmit, []*cobra.Command{p.runCommand(), p.submitCommand(), p.watchCommand(), p.explainCommand(), p.resultsCommand(), p.logsCommand(), p.waitCommand(), p.cancelCommand(), p.notifyCommand()}},
+		{groupGive, []*cobra.Command{p.donateCommand(), p.upCommand(), p.pauseCommand(), p.resumeCommand(), p.finishCommand(), p.followCommand(), p.unfollowCommand(), p.blockCommand(), p.unblockCommand()}},
+		{groupLook, []*cobra.Command{p.statusCommand(), p.uiCommand(), p.peersCommand(), p.idCommand(), p.doctorCommand(), p.checkCommand(), p.verifyCommand(), p.creditCommand(), p.noticesCommand()}},
 		{groupMore, []*cobra.Command{p.demoCommand(), p.simCommand(), p.configCommand(), p.serviceCommand(), p.versionCommand(), p.completionCommand()}},
 	} {
 		for _, c := range add.commands {

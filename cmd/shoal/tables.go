@@ -125,12 +125,20 @@ func statusTable(w io.Writer, s *api.Status) {
 		row("today", "%s CPU for %s · %s, %d accepted, %d waiting for a partner", span(time.Duration(t.CPUSeconds*float64(time.Second))),
 			count(int64(t.Submitters), "submitter"), count(t.Units, "unit"), t.Accepted, t.Waiting)
 	}
+	if d.State != api.DonatingOff {
+		offerRows(row, s.Offered)
+	}
+	label := "notice"
+	for _, n := range s.Notices {
+		row(label, "%s", noticeWords(n))
+		label = ""
+	}
 	if len(s.Jobs) == 0 {
 		return
 	}
 	var jobs strings.Builder
 	jobTable(&jobs, s.Jobs)
-	label := "jobs"
+	label = "jobs"
 	for line := range strings.Lines(jobs.String()) {
 		fmt.Fprintf(w, "%-9s %s", label, line)
 		label = ""
@@ -179,11 +187,12 @@ func jobDetail(w io.Writer, j *api.Job) {
 	row("state", "%s%s", j.State, map[bool]string{true: ", final"}[j.Final])
 	row("inputs", "%s", progressLine(j))
 	row("units", "%s", unitWords(j.Units))
-	who := shortPeer(j.Submitter)
+	from := who(j.SubmitterName, j.Submitter)
 	if j.Own {
-		who = "this node"
+		from = "this node"
 	}
-	row("from", "%s · %s · %s each · %s", who, ago(j.Created), count(int64(j.Votes), "vote"), j.Level)
+	row("program", "%s", j.Program)
+	row("from", "%s · %s · %s each · %s", from, ago(j.Created), count(int64(j.Votes), "vote"), j.Level)
 	row("work", "%s by %s", count(j.Executions, "execution"), count(int64(j.Donors), "donor"))
 	if j.OwnRuns > 0 {
 		row("own runs", "%s run by the submitter", count(j.OwnRuns, "unit"))
@@ -248,7 +257,7 @@ func peerTable(w io.Writer, peers []api.Peer) {
 		if p.LatencyMS > 0 {
 			latency = fmt.Sprintf("%.1f ms", p.LatencyMS)
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\n", p.Peer, printable(p.Addr), cmp.Or(strings.Join(p.Roles, ","), "-"), latency, oneLine(p.Agent))
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Peer, cmp.Or(oneLine(p.Name), "-"), printable(p.Addr), cmp.Or(strings.Join(p.Roles, ","), "-"), latency, oneLine(p.Agent))
 	}
 	tab.Flush() // into memory
 }

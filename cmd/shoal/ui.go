@@ -352,7 +352,7 @@ func waiting(s *api.Status) string {
 func working(all []api.Work) string {
 	var parts []string
 	for _, w := range all {
-		parts = append(parts, fmt.Sprintf("%s for %s", oneLine(cmp.Or(w.Name, short(w.Job))), shortPeer(w.Submitter)))
+		parts = append(parts, fmt.Sprintf("%s for %s", oneLine(cmp.Or(w.Name, short(w.Job))), who(w.SubmitterName, w.Submitter)))
 	}
 	return "working on " + strings.Join(parts, ", ")
 }

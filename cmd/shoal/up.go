@@ -12,6 +12,7 @@ func (p *program) upCommand() *cobra.Command {
 	}
 	node := addNodeFlags(cmd.Flags())
 	node.addMetricsFlag(cmd.Flags())
+	node.addName()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := p.nodeOptions(node.settings())
 		if err != nil {

@@ -56,6 +56,13 @@ type Node interface {
 	// Credit is what the node did for others, and what others earned from its own jobs.
 	Credit(ctx context.Context) (*Credit, error)
 
+	// Whose is whose work the node runs, and the names that it has heard.
+	Whose(ctx context.Context) (*Whose, error)
+	// Notify tells those who work for this node's jobs, or follow it, something: of a job, or "".
+	Notify(ctx context.Context, ref, text string) error
+	// Notices are what submitters say that the node works for, or follows, the newest first.
+	Notices(ctx context.Context) ([]Notice, error)
+
 	// Donate turns donating on, or changes what is donated.
 	Donate(ctx context.Context, d Donation) error
 	// Reload takes up the settings of the home's file that count without a restart.

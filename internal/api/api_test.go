@@ -71,6 +71,11 @@ func (b *bench) Settings(context.Context) ([]Setting, error) {
 func (b *bench) Set(_ context.Context, values map[string]string) error {
 	return b.note("set %v", values)
 }
+func (b *bench) Whose(context.Context) (*Whose, error)     { return sampleWhose(), nil }
+func (b *bench) Notices(context.Context) ([]Notice, error) { return sampleNotices(), nil }
+func (b *bench) Notify(_ context.Context, ref, text string) error {
+	return b.note("notify %s: %s", ref, text)
+}
 func (b *bench) Finish(context.Context) error { return b.note("finish") }
 
 // serve puts b on the socket of a new home and returns a client of it. stop ends the node.
@@ -107,6 +112,8 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleStatus(), first(c.Status(ctx)))
 	check(t, sampleID(), first(c.ID(ctx)))
 	check(t, samplePeers(), first(c.Peers(ctx)))
+	check(t, sampleWhose(), first(c.Whose(ctx)))
+	check(t, sampleNotices(), first(c.Notices(ctx)))
 	check(t, []Job{*sampleJob()}, first(c.Jobs(ctx)))
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
 	check(t, []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, first(c.Settings(ctx)))
@@ -115,13 +122,13 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleExplanation(), first(c.Explain(ctx, "abc")))
 	for _, err := range []error{
 		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Settings: map[string]string{"cores": "2"}}),
-		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx), c.Set(ctx, map[string]string{"cores": "2"}),
+		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx), c.Set(ctx, map[string]string{"cores": "2"}), c.Notify(ctx, "abc", "thanks"),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"detail 2048", "explain abc", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]"}, b.did)
+	check(t, []string{"detail 2048", "explain abc", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]", "notify abc: thanks"}, b.did)
 }
 
 type answer[T any] struct {

@@ -50,6 +50,19 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) { return get[[]Peer]
 // Credit is Node's.
 func (c *Client) Credit(ctx context.Context) (*Credit, error) { return get[*Credit](ctx, c, "credit") }
 
+// Whose is Node's.
+func (c *Client) Whose(ctx context.Context) (*Whose, error) { return get[*Whose](ctx, c, "whose") }
+
+// Notify is Node's.
+func (c *Client) Notify(ctx context.Context, ref, text string) error {
+	return c.post(ctx, "notices", notifyRequest{Job: ref, Text: text})
+}
+
+// Notices is Node's.
+func (c *Client) Notices(ctx context.Context) ([]Notice, error) {
+	return get[[]Notice](ctx, c, "notices")
+}
+
 // Jobs is Node's.
 func (c *Client) Jobs(ctx context.Context) ([]Job, error) { return get[[]Job](ctx, c, "jobs") }
 

@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestGolden(t *testing.T) {
 	for name, v := range map[string]any{
-		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(), "credit": sampleCredit(), "explanation": sampleExplanation(), "submitting": sampleSubmitting(),
+		"status": sampleStatus(), "job": sampleJob(), "detail": sampleDetail(), "id": sampleID(), "peers": samplePeers(), "credit": sampleCredit(), "whose": sampleWhose(), "notices": sampleNotices(), "explanation": sampleExplanation(), "submitting": sampleSubmitting(),
 		"submitted": &Submitted{Job: sampleJob().Job, Inputs: 120, Units: 12, Votes: 2, Held: 5, Wanted: 5, Safe: true, DonorsSeen: 3, Message: "waits"},
 		"result":    &Result{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"},
 		"error":     document{&Error{Code: CodeNotFound, Message: "no job b5f3k2qa", Hint: "see: shoal status"}},
-		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}, Explanation{}, Submitting{}},
+		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}, Explanation{}, Submitting{}, Whose{}},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
@@ -42,6 +42,17 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s is another document now: a schema only grows. %s", path, cmp.Diff(string(want), string(text)))
 		}
 	}
+}
+
+func sampleWhose() *Whose {
+	return &Whose{
+		Schema: WhoseSchema, OnlyFollowed: true, Followed: []Followed{{Peer: "12D3KooWT", Name: "ada", Weight: 3}},
+		Blocked: []Blocked{{Peer: "12D3KooWU"}, {Program: strings.Repeat("0f", 32)}}, Known: []Known{{Peer: "12D3KooWT", Name: "ada"}},
+	}
+}
+
+func sampleNotices() []Notice {
+	return []Notice{{ID: strings.Repeat("0a", 32), Submitter: "12D3KooWT", SubmitterName: "ada", At: time.Date(2026, 11, 22, 12, 4, 0, 0, time.UTC), Job: "b5f3", Text: "paper published, thank you"}}
 }
 
 func sampleJob() *Job {
@@ -84,8 +95,10 @@ func sampleStatus() *Status {
 			State: DonatingPaused, Why: "computer in use", Reasons: []string{"computer in use", "on battery"}, Notes: []string{"fewer cores: computer in use"}, Cores: 4, TotalCores: 8, Memory: 4 << 30, Disk: 10 << 30, Until: &until,
 		},
 		Today:   Today{CPUSeconds: 4320.5, Submitters: 3, Units: 38, Accepted: 37, Waiting: 1},
-		Working: []Work{{Job: "b5f3", Name: "count.wasm", Submitter: "12D3KooWT", Units: 2}},
+		Working: []Work{{Job: "b5f3", Name: "count.wasm", Description: "counts words", Submitter: "12D3KooWT", SubmitterName: "ada", Units: 2}},
 		Jobs:    []Job{*sampleJob()},
+		Offered: []Offered{{Job: "c6g4", Name: "fold.wasm", Program: strings.Repeat("0f", 32), Submitter: "12D3KooWU", Refused: "its program is blocked here"}},
+		Notices: sampleNotices(),
 	}
 }
 

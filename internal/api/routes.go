@@ -31,6 +31,12 @@ type pageRequest struct {
 	Port int `json:"port"` // 0: any
 }
 
+// the body of a request to tell donors something.
+type notifyRequest struct {
+	Job  string `json:"job"` // that it is about; "": none in particular
+	Text string `json:"text"`
+}
+
 // Page is where a browser gets in, once and soon.
 type Page struct {
 	Link string `json:"link"`
@@ -51,6 +57,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/id", does: "the node's name, and where others reach it", serve: ask(s.node.ID), gives: ID{}},
 		{method: get, path: "/peers", does: "the nodes this one is connected with", serve: ask(s.node.Peers), gives: []Peer{}},
 		{method: get, path: "/credit", does: "what the node did for others, by its own account, and what others earned from its own jobs", serve: ask(s.node.Credit), gives: Credit{}},
+		{method: get, path: "/whose", does: "whose work the node runs, and the names that it has heard", serve: ask(s.node.Whose), gives: Whose{}},
+		{method: get, path: "/notices", does: "what submitters say that the node works for, or follows, the newest first", serve: ask(s.node.Notices), gives: []Notice{}},
+		{method: post, path: "/notices", does: "tell those who work for this node's jobs, or follow it, something", serve: s.notify, takes: notifyRequest{}},
 		{method: get, path: "/events", does: "what changes in the node: a status document first, then status and job documents as server-sent events; Last-Event-ID goes on from there", serve: s.events, stream: eventStream},
 		{method: get, path: "/openapi.json", does: "this document", serve: s.openAPI, gives: map[string]any{}},
 
@@ -169,6 +178,14 @@ func (s *Server) set(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.node.Set(r.Context(), values)
+}
+
+func (s *Server) notify(w http.ResponseWriter, r *http.Request) error {
+	var n notifyRequest
+	if err := receive(w, r, &n); err != nil {
+		return err
+	}
+	return s.node.Notify(r.Context(), n.Job, n.Text)
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) error {

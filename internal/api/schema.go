@@ -20,6 +20,9 @@ type Status struct {
 	Today    Today        `json:"today"`
 	Working  []Work       `json:"working"`
 	Jobs     []Job        `json:"jobs"` // the node's own, the newest first
+
+	Offered []Offered `json:"offered"` // others' jobs that the node knows of, the newest first
+	Notices []Notice  `json:"notices"` // the newest few of others for this node's owner
 }
 
 // NodeStatus is the process itself.
@@ -71,12 +74,14 @@ type Today struct {
 	Waiting    int64   `json:"waiting"` // for another donor's word
 }
 
-// Work is a job whose units run here now.
+// Work is a job of which units run here now, or are about to.
 type Work struct {
-	Job       string `json:"job"`
-	Name      string `json:"name"`
-	Submitter string `json:"submitter"`
-	Units     int    `json:"units"`
+	Job           string `json:"job"`
+	Name          string `json:"name"`
+	Description   string `json:"description"`
+	Submitter     string `json:"submitter"`
+	SubmitterName string `json:"submitter_name"` // what it calls itself
+	Units         int    `json:"units"`
 }
 
 // ID is a node's name and the addresses that --bootstrap takes.
@@ -94,6 +99,7 @@ const (
 // Peer is another node this one is connected with.
 type Peer struct {
 	Peer      string   `json:"peer"`
+	Name      string   `json:"name"` // what it calls itself
 	Addr      string   `json:"addr"`
 	Roles     []string `json:"roles"`
 	LatencyMS float64  `json:"latency_ms"`
@@ -192,8 +198,9 @@ type Job struct {
 	Name          string    `json:"name"`
 	Program       string    `json:"program"` // digest
 	Submitter     string    `json:"submitter"`
-	Own           bool      `json:"own"`   // submitted from this node
-	Local         bool      `json:"local"` // never leaves this machine
+	SubmitterName string    `json:"submitter_name"` // what it calls itself
+	Own           bool      `json:"own"`            // submitted from this node
+	Local         bool      `json:"local"`          // never leaves this machine
 	State         string    `json:"state"`
 	Final         bool      `json:"final"` // nothing in this reading will change again
 	Level         string    `json:"level"`
@@ -272,6 +279,7 @@ type Donation struct {
 func (s Status) MarshalJSON() ([]byte, error) {
 	type plain Status
 	s.Grid.Addrs, s.Working, s.Jobs = orEmpty(s.Grid.Addrs), orEmpty(s.Working), orEmpty(s.Jobs)
+	s.Offered, s.Notices = orEmpty(s.Offered), orEmpty(s.Notices)
 	s.Donating.Reasons, s.Donating.Notes = orEmpty(s.Donating.Reasons), orEmpty(s.Donating.Notes)
 	return json.Marshal(plain(s))
 }

@@ -41,7 +41,7 @@ func rooms() []room {
 
 		{path: "internal/store/...", may: []string{"jobs", "go.etcd.io/bbolt", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/identity", may: []string{"jobs"}, why: adapter},
-		{path: "internal/config", may: []string{"worker/shares", "worker/wishes", "github.com/adrg/xdg", "github.com/dustin/go-humanize", "github.com/pelletier/go-toml/v2"}, why: adapter},
+		{path: "internal/config", may: []string{"jobs", "worker/shares", "worker/wishes", "github.com/adrg/xdg", "github.com/dustin/go-humanize", "github.com/pelletier/go-toml/v2"}, why: adapter},
 		{path: "internal/p2p/...", may: []string{"github.com/prometheus/client_golang", "jobs", "google.golang.org/protobuf"}, why: adapter},
 		{path: "internal/api/...", may: []string{"jobs", "scheduler", "golang.org/x/sys"}, why: adapter},
 		{path: "internal/web", may: []string{"internal/api", "jobs"}, why: "the page shows what the API says, and knows nothing else"},

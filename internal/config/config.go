@@ -32,6 +32,8 @@ type Config struct {
 	Bootstrap []string
 	// MDNS is whether to look for nodes on the local network, and to be seen there.
 	MDNS bool
+	// Name is what this node is called, beside its peer ID. Anybody can call theirs the same.
+	Name string
 	// Disk is the space that blobs may fill, what others ask to keep included.
 	Disk Size
 
@@ -43,6 +45,13 @@ type Config struct {
 	Monthly Size
 	// KeepWhilePaused is whether a node that stands still goes on keeping for others.
 	KeepWhilePaused bool
+
+	// Follow is submitters, by peer ID, with a weight behind a * or without: their shares.
+	Follow []string
+	// OnlyFollowed is whether nobody else's work is run.
+	OnlyFollowed bool
+	// Block is submitters and programs that are not run here.
+	Block []string
 
 	home    string
 	env     func(string) (string, bool)

@@ -115,7 +115,7 @@ func TestWrongFilesAreToldWithLineAndRemedy(t *testing.T) {
 	for name, c := range map[string]struct{ text, where, problem, hint string }{
 		"unknown key":     {"cores = 1\ndsik = \"1 GiB\"", ":2", `no setting "dsik"`, `did you mean "disk"?`},
 		"case":            {"Cores = 1", ":1", `no setting "Cores"`, `did you mean "cores"?`},
-		"far from any":    {"pi = 3.14", ":1", `no setting "pi"`, "the settings are network, listen, bootstrap, mdns, when, idle-after, hours, cores, "},
+		"far from any":    {"pi = 3.14", ":1", `no setting "pi"`, "the settings are network, listen, bootstrap, name, mdns, when, idle-after, hours, cores, "},
 		"unknown table":   {"\n\n[donate]\nidle = true", ":3", `no setting "donate"`, "the settings are"},
 		"not TOML":        {"cores = 1\ndisk: 1 GiB", ":2", "not TOML", "a line looks like"},
 		"twice":           {"cores = 1\ncores = 2", ":2", "not TOML", ""},
@@ -144,6 +144,11 @@ func TestWrongFilesAreToldWithLineAndRemedy(t *testing.T) {
 		"bad port":        {"listen = 70000", ":1", `"70000" is not a port`, ""},
 		"bad network":     {"network = \"My Grid\"", ":1", "is not a name of a network", "small letters"},
 		"long network":    {"network = \"" + strings.Repeat("a", 33) + "\"", ":1", "is not a name", ""},
+		"name of two":     {"name = \"a,b\"", ":1", `"a,b" could be taken for a list`, "up to 40 bytes"},
+		"name that moves": {"name = \"\\u001b[2J\"", ":1", "has a control character", ""},
+		"follow a name":   {"follow = [\"ada\"]", ":1", `"ada" is not a peer ID`, "12D3Koo"},
+		"heavy":           {"follow = [\"12D3KooWGUcp2EsvMkLKdaCc6RL59627TufZodK91HdtotPSaMUW*1001\"]", ":1", `weight "1001"`, "weight"},
+		"block a name":    {"block = [\"ada\"]", ":1", "neither a peer ID nor the digest", ""},
 		"bad bootstrap":   {"bootstrap = [\"192.168.1.20\"]", ":1", `"192.168.1.20" is not a multiaddr`, `"shoal id"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -215,7 +215,7 @@ func asText(value any) string {
 
 // suggest names the nearest setting, or all if none is near.
 func suggest(name string, known []setting) string {
-	best, distance := "", 1+len(name)/3
+	best, distance := "", 1+len(name)/4
 	var all []string
 	for _, s := range known {
 		all = append(all, s.name)

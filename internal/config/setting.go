@@ -50,6 +50,10 @@ func nodeSettings() []setting {
 			set:   func(c *Config, text string) error { c.Bootstrap = items(text); return nil },
 			get:   func(c *Config) string { return strings.Join(c.Bootstrap, ",") }, check: checkBootstrap,
 		},
+		{
+			name: "name", about: "what to call this node, beside its peer ID", wants: `up to 40 bytes of text without spaces around it, such as "ada"`,
+			set: func(c *Config, text string) error { c.Name = text; return nil }, get: func(c *Config) string { return c.Name }, check: checkName,
+		},
 		onOff("mdns", "look for nodes on the local network, and be seen there", func(c *Config) *bool { return &c.MDNS }),
 	}
 }

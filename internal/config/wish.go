@@ -66,6 +66,7 @@ func wishSettings() []setting {
 		},
 		onOff("keep-while-paused", "go on keeping for others while paused", func(c *Config) *bool { return &c.KeepWhilePaused }),
 	}
+	list = append(list, whoseSettings()...)
 	for i := range list {
 		list[i].wish = true
 	}

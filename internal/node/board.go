@@ -246,6 +246,8 @@ func (b *boardDriver) run(ctx context.Context, host *p2p.Host) {
 			var p protocol.Post
 			if jobs.Decode(a.Data, p2p.MaxAnnouncement, &p) == nil {
 				b.hear(ctx, p)
+			} else {
+				b.n.notices.hear(ctx, a.Data, time.Now())
 			}
 		case now := <-tick.C:
 			b.forget(ctx, now)
@@ -255,6 +257,7 @@ func (b *boardDriver) run(ctx context.Context, host *p2p.Host) {
 					met[p.ID] = true
 					if len(met) <= 3 {
 						b.copyFrom(ctx, p.ID)
+						b.n.notices.copyFrom(ctx, p.ID)
 					}
 				}
 			}
@@ -264,7 +267,9 @@ func (b *boardDriver) run(ctx context.Context, host *p2p.Host) {
 			}
 			if now.After(copyAt) {
 				copyAt = now.Add(copyEvery)
-				b.copyFrom(ctx, peers[rand.IntN(len(peers))].ID)
+				peer := peers[rand.IntN(len(peers))].ID
+				b.copyFrom(ctx, peer)
+				b.n.notices.copyFrom(ctx, peer)
 			}
 			if now.After(findAt) {
 				findAt = now.Add(findEvery)

@@ -14,6 +14,7 @@ import (
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/wasm"
 	"github.com/shoalgrid/shoal/worker"
+	"github.com/shoalgrid/shoal/worker/shares"
 	"github.com/shoalgrid/shoal/worker/wishes"
 )
 
@@ -181,6 +182,10 @@ func (n *Node) takeUp(more map[string]string) error {
 	}
 	stamp := config.Stamp(n.opts.Home)
 	c, err := n.lending.config.Again(given)
+	var choice shares.Choice
+	if err == nil {
+		choice, err = c.Choice()
+	}
 	var bad *config.Error
 	if errors.As(err, &bad) {
 		if more == nil {
@@ -193,6 +198,7 @@ func (n *Node) takeUp(more map[string]string) error {
 	}
 	n.lending.config, n.lending.given, n.lending.stamp, n.lending.broken = c, given, stamp, ""
 	n.blobs.SetQuota(uint64(c.Disk))
+	n.worker.Choose(choice)
 	return nil
 }
 

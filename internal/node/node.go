@@ -70,6 +70,8 @@ type Node struct {
 	worker    *worker.Worker
 	sandbox   *wasm.Sandbox
 	board     *boardDriver
+	names     *names
+	notices   *noticeBoard
 	machine   Machine
 	moves     *transfers
 
@@ -188,12 +190,20 @@ func (n *Node) build() (err error) {
 	if n.board, err = newBoardDriver(n, n.table("board")); err != nil {
 		return err
 	}
+	if n.names, err = openNames(n.table("names")); err != nil {
+		return err
+	}
+	if n.notices, err = openNotices(n, n.table("notices")); err != nil {
+		return err
+	}
 	n.worker = worker.New(worker.Config{
 		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
 		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox, &n.counts}), Profiles: profiles(), Temp: temp,
 		Slots: runtime.NumCPU(), MaxSlots: runtime.NumCPU(), OwnSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
 	})
-	return nil
+	choice, err := n.opts.Config.Choice()
+	n.worker.Choose(choice)
+	return err
 }
 
 // clearTemp makes the folder for growing outputs, empty: what is in it nobody will finish.
@@ -346,6 +356,12 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 			return nil, p2p.ErrMalformed
 		}
 		return protocol.EncodeAnswer(n.board.answer(&q), nil), nil
+	case protocol.Notices:
+		var q protocol.NoticesRequest
+		if err := protocol.DecodeRequest(body, &q); err != nil {
+			return nil, p2p.ErrMalformed
+		}
+		return protocol.EncodeAnswer(n.notices.answer(&q), nil), nil
 	case protocol.Hello:
 		return protocol.EncodeAnswer(n.sayHello(), nil), nil
 	}
@@ -358,7 +374,7 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 func (n *Node) sayHello() *protocol.HelloAnswer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := &protocol.HelloAnswer{Donating: n.taking(), Slots: uint16(n.worker.Slots()), Profiles: profiles(), Now: time.Now().UnixMilli()}
+	a := &protocol.HelloAnswer{Donating: n.taking(), Slots: uint16(n.worker.Slots()), Profiles: profiles(), Now: time.Now().UnixMilli(), Name: n.opts.Config.Name}
 	a.Lends, a.Memory = n.donate.on && !n.donate.finishing, n.lending.decision.Memory
 	a.Keeps = n.host != nil && n.host.Server()
 	return a
@@ -379,6 +395,7 @@ func (n *Node) greetLoop(ctx context.Context, host *p2p.Host) {
 		case <-tick.C:
 		}
 		n.net.greet(ctx)
+		n.learnNames(ctx)
 	}
 }
 

@@ -161,6 +161,17 @@ func (o *overlay) greet(ctx context.Context) {
 	wg.Wait()
 }
 
+// called is what the connected peers call themselves.
+func (o *overlay) called() map[jobs.NodeID]string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := map[jobs.NodeID]string{}
+	for id, h := range o.hello {
+		out[id] = h.Name
+	}
+	return out
+}
+
 // donors are the connected peers that say they donate, and how many guests they run together.
 func (o *overlay) donors() (n, slots int) {
 	o.mu.Lock()

@@ -40,7 +40,7 @@ func (n *Node) Peers(ctx context.Context) ([]api.Peer, error) {
 	list := []api.Peer{}
 	for _, p := range n.net.peers() {
 		does := n.net.does(p.ID)
-		e := api.Peer{Peer: p.ID.String(), Addr: p.Addr, LatencyMS: float64(p.Latency) / float64(time.Millisecond), Agent: p.Agent}
+		e := api.Peer{Peer: p.ID.String(), Name: n.nameOf(p.ID), Addr: p.Addr, LatencyMS: float64(p.Latency) / float64(time.Millisecond), Agent: p.Agent}
 		if does.Donating {
 			e.Roles = append(e.Roles, api.RoleDonor)
 		}
@@ -75,9 +75,25 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 	s.Today = api.Today{CPUSeconds: w.CPU.Seconds(), Submitters: w.For, Units: int64(w.Units), Accepted: int64(w.Done), Waiting: int64(w.Waiting)}
 	working, _ := n.worker.Working()
 	for _, j := range working {
-		s.Working = append(s.Working, api.Work{Job: j.Job.ID.String(), Name: j.Job.Head.Name, Submitter: j.Job.Head.Submitter.String(), Units: j.Units})
+		s.Working = append(s.Working, api.Work{
+			Job: j.Job.ID.String(), Name: j.Job.Head.Name, Description: j.Job.Head.Description, Units: j.Units,
+			Submitter: j.Job.Head.Submitter.String(), SubmitterName: n.nameOf(j.Job.Head.Submitter),
+		})
+	}
+	s.Offered = n.offered()
+	notices, err := n.Notices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, notice := range notices {
+		if !notice.Own && len(s.Notices) < newestNotices {
+			s.Notices = append(s.Notices, notice)
+		}
 	}
 	return s, nil
 }
+
+// newestNotices is how many of them a status has.
+const newestNotices = 4
 
 var _ api.Node = (*Node)(nil)

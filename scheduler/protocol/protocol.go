@@ -36,11 +36,12 @@ const (
 	Board                    // the jobs you have heard of
 	Blob                     // the bytes of a small blob
 	Hello                    // what do you do?
+	Notices                  // the submitters' notices that I lack
 
 	numVerbs
 )
 
-var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob", "hello"}
+var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob", "hello", "notices"}
 
 // Known reports whether v is one of the verbs above.
 func (v Verb) Known() bool { return v > 0 && v < numVerbs }
@@ -271,7 +272,23 @@ type HelloAnswer struct {
 	Now      int64  // its wall clock: Unix milliseconds
 	Lends    bool   // its owner donates, though perhaps not at the moment
 	Memory   uint64 // bytes that it lends to programs; 0: not said
+	Name     string // what it calls itself; anybody can say anything
 }
+
+// NoticesRequest asks for the notices that are not among Have, by the beginnings of their ids.
+type NoticesRequest struct {
+	_    struct{} `cbor:",toarray"`
+	Have []uint64
+}
+
+// NoticesAnswer has them, signed.
+type NoticesAnswer struct {
+	_       struct{} `cbor:",toarray"`
+	Notices [][]byte
+}
+
+// MaxNotices bounds the notices that a node carries, and so what either message lists.
+const MaxNotices = 1024
 
 // BlobRequest asks for a blob of at most MaxSmallBlob bytes.
 type BlobRequest struct {

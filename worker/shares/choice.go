@@ -40,7 +40,7 @@ func (c *Choice) Refuses(h *jobs.Head) string {
 func ParseFollowed(text string) (id jobs.NodeID, weight uint32, err error) {
 	peer, times, weighted := strings.Cut(text, "*")
 	if id, err = jobs.ParseNodeID(strings.TrimSpace(peer)); err != nil {
-		return id, 0, err
+		return id, 0, fmt.Errorf("%.80q is not a peer ID", peer)
 	}
 	if !weighted {
 		return id, 1, nil
