@@ -27,7 +27,9 @@ turns donating on there. Programs of others run locked in: no files, no network.
 It works while nobody uses the machine: 3 minutes after the last input, unless other programs
 keep the processor busy, on mains power. Input stops it within a second. Its programs only
 get cycles that nobody else wants. A unit that stands still for longer than its lease goes
-back to the grid. Each wish below is also a setting: shoal config --help.`,
+back to the grid. Each wish below is also a setting: shoal config --help. What donors ask:
+shoal help donating.`,
+		Annotations: map[string]string{moreAnnotation: donorsAsk},
 		Example: `  shoal donate                                    all cores, while nobody needs them
   shoal donate --when always --cores 2            beside you, now
   shoal donate --bootstrap /ip4/…/p2p/12D3…       join a friend who is not on this network`,

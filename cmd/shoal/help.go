@@ -22,7 +22,7 @@ Flags:
 Global flags:
 {{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}{{if not .HasParent}}
-shoal help exit-codes says what the exit codes mean.
+shoal help exit-codes says what the exit codes mean, shoal help donating what donors ask.
 {{end}}`
 
 func exitCodesTopic() *cobra.Command {

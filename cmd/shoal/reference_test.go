@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/shoalgrid/shoal/internal/config"
 )
 
 // The reference of the commands, docs/cli.md, and the man pages, docs/man, are made from the
@@ -57,7 +60,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 func TestHelpShowsExamplesFirst(t *testing.T) {
 	root := newProgram(strings.NewReader(""), io.Discard, io.Discard, nil).root()
 	for _, cmd := range documented(root) {
-		if cmd.Name() == "exit-codes" || cmd.HasAvailableSubCommands() && cmd != root {
+		if cmd.IsAdditionalHelpTopicCommand() || cmd.HasAvailableSubCommands() && cmd != root {
 			continue
 		}
 		if cmd.Example == "" {
@@ -70,6 +73,38 @@ func TestHelpShowsExamplesFirst(t *testing.T) {
 		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") && cmd != root {
 			t.Errorf("%s: its short text is %q", cmd.CommandPath(), cmd.Short)
+		}
+	}
+}
+
+// TestDonorsAreAnswered holds the answers to what there is: each command and setting that they
+// name exists.
+func TestDonorsAreAnswered(t *testing.T) {
+	root := newProgram(strings.NewReader(""), io.Discard, io.Discard, nil).root()
+	for _, m := range regexp.MustCompile(`shoal ([a-z]+)`).FindAllStringSubmatch(donorsAsk, -1) {
+		if cmd, _, err := root.Find([]string{m[1]}); err != nil || cmd == root {
+			t.Errorf("it names shoal %s", m[1])
+		}
+	}
+	var settings []string
+	for _, s := range config.Settings() {
+		settings = append(settings, s.Name)
+	}
+	for _, m := range regexp.MustCompile(`\(([a-z-]+(?:, [a-z-]+)*)\)`).FindAllStringSubmatch(donorsAsk, -1) {
+		for name := range strings.SplitSeq(m[1], ", ") {
+			if !slices.Contains(settings, name) {
+				t.Errorf("it names the setting %s", name)
+			}
+		}
+	}
+	page := read(t, filepath.Join(docsDir, "man", "shoal-donate.1"))
+	for line := range strings.Lines(donorsAsk) {
+		question := strings.TrimSpace(line)
+		if !strings.HasSuffix(question, "?") || strings.HasPrefix(line, " ") {
+			continue
+		}
+		if !strings.Contains(page, question) {
+			t.Errorf("man shoal-donate does not answer %q", question)
 		}
 	}
 }
@@ -111,6 +146,9 @@ func manName(cmd *cobra.Command) string {
 func manPage(t *testing.T, cmd *cobra.Command) string {
 	t.Helper()
 	cmd.DisableAutoGenTag = true
+	if more := cmd.Annotations[moreAnnotation]; more != "" {
+		cmd.Long += "\n\n" + more
+	}
 	day := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	var page bytes.Buffer
 	if err := doc.GenMan(cmd, &doc.GenManHeader{Section: "1", Source: "shoal", Manual: "shoal", Date: &day}, &page); err != nil {

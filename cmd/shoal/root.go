@@ -117,7 +117,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.SetHelpCommand(helpCommand(root))
 	root.SetHelpCommandGroupID(groupMore)
-	root.AddCommand(exitCodesTopic())
+	root.AddCommand(exitCodesTopic(), donatingTopic())
 	p.completes(root)
 	root.SetHelpTemplate(helpTemplate)
 	root.SetFlagErrorFunc(flagError)
@@ -316,7 +316,7 @@ func optionalArg(name string) cobra.PositionalArgs {
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
-		Short: "help on a command, or on: exit-codes",
+		Short: "help on a command, or on: exit-codes, donating",
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			topic, _, err := root.Find(args)
 			if err != nil {
