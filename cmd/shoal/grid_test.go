@@ -39,6 +39,7 @@ func TestGrid(t *testing.T) {
 		{"three nodes", honest, gridOfThree},
 		{"evidence", honest, gridProves},
 		{"one home, one node", honest, gridGuardsItsHomes},
+		{"whose work", honest, gridChoosesWhose},
 		{"no gossip", honest, gridWithoutGossip},
 		{"bootstrap gone", honest, gridWithoutBootstrap},
 		{"donors without inbound", honest, gridWithoutInbound},
