@@ -414,7 +414,7 @@ func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment
 func (w *Worker) fetchInputs(ctx context.Context, batch []*task) {
 	for _, t := range batch {
 		if err := w.fetchTask(t.ctx, t); err != nil {
-			w.cfg.Logger.Info("inputs could not be had; unit given back", "job", t.ref.Job.Short(), "unit", t.hold.Unit, "error", err)
+			w.cfg.Logger.Info("inputs could not be had; unit given back", t.key().ids(), "error", err)
 			w.drop(t, true)
 			continue
 		}

@@ -182,7 +182,7 @@ func (w *Worker) checkpoint(t *task) *checkpoints {
 		return nil
 	})
 	if err != nil {
-		w.cfg.Logger.Warn("finished inputs could not be read", "error", err)
+		w.cfg.Logger.Warn("finished inputs could not be read", t.key().ids(), "error", err)
 	}
 	return c
 }
@@ -241,7 +241,7 @@ func (c *checkpoints) done(i int, t jobs.Tuple, stderr []byte, out *spool, start
 		return
 	}
 	if err := c.w.cfg.Disk.Put(c.t.ctx, c.todo...); err != nil {
-		c.w.cfg.Logger.Warn("finished inputs could not be saved", "error", err)
+		c.w.cfg.Logger.Warn("finished inputs could not be saved", c.t.key().ids(), "error", err)
 	}
 	c.at, c.todo, c.wrote = c.w.rt.Now(), nil, true
 }

@@ -104,7 +104,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		o.task.cancel(nil)
 		w.unstore(ctx, o.task)
 		if err := w.cfg.Disk.DeletePrefix(ctx, unitKey(inputPrefix, o.task.key())); err != nil {
-			w.cfg.Logger.Debug("finished inputs remain on disk", "error", err)
+			w.cfg.Logger.Debug("finished inputs remain on disk", o.task.key().ids(), "error", err)
 		}
 	}
 	w.poke()
@@ -118,7 +118,7 @@ func (w *Worker) consistent(batch []*outcome) []*outcome {
 		if err == nil && (!found || bytes.Equal(said, o.tuples[:])) {
 			return false
 		}
-		w.cfg.Logger.Info("another result than was told before is not told", "job", o.task.ref.Job.Short(), "unit", o.task.hold.Unit, "error", err)
+		w.cfg.Logger.Info("another result than was told before is not told", o.task.key().ids(), "error", err)
 		w.drop(o.task, true)
 		return true
 	})

@@ -76,7 +76,7 @@ func (st *settler) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if st.expired() {
 			if err := st.abandon(ctx); err != nil {
-				st.w.cfg.Logger.Warn("results of an expired job remain", "error", err)
+				st.w.cfg.Logger.Warn("results of an expired job remain", "job", st.ref.Job.Short(), "shard", st.ref.Shard, "error", err)
 				return
 			}
 			if st.ended() {
@@ -417,7 +417,7 @@ func (w *Worker) forget(ctx context.Context, rs []*result) error {
 	for _, r := range rs {
 		if !r.Payload.Digest.IsZero() {
 			if err := w.cfg.Blobs.Release(ctx, resultOwner(r.key())); err != nil {
-				w.cfg.Logger.Debug("payload still held", "error", err)
+				w.cfg.Logger.Debug("payload still held", r.key().ids(), "error", err)
 			}
 		}
 	}

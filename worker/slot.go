@@ -26,6 +26,7 @@ func (w *Worker) slot(ctx context.Context, n int) {
 			}
 			warm = t.ref.Job
 		}
+		w.cfg.Logger.Debug("unit begun", t.key().ids(), "slot", n)
 		began := w.rt.Now()
 		o, err := w.run(t, w.guest(n))
 		w.vacate(t)
@@ -36,6 +37,7 @@ func (w *Worker) slot(ctx context.Context, n int) {
 			continue
 		}
 		w.timed(w.rt.Now().Sub(began))
+		w.cfg.Logger.Debug("unit run", t.key().ids(), "slot", n, "cpu", o.cpu, "gave_up", o.gaveUp)
 		if w.finished.Put(ctx, w.rt, o) != nil {
 			return
 		}

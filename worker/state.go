@@ -87,7 +87,7 @@ func (s *guestState) Save(state []byte) {
 	}
 	s.last = now
 	if err := s.save(s.t.ctx, state); err != nil && s.t.ctx.Err() == nil {
-		s.w.cfg.Logger.Info("a guest's state could not be kept", "job", s.t.ref.Job.Short(), "error", err)
+		s.w.cfg.Logger.Info("a guest's state could not be kept", s.t.key().ids(), "error", err)
 	}
 }
 

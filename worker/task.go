@@ -73,7 +73,7 @@ func (w *Worker) failed(t *task, err error) {
 		t.info.why = fmt.Sprintf("its program could not be run here: %v", err)
 	}
 	w.mu.Unlock()
-	w.cfg.Logger.Warn("unit could not be run", "job", t.ref.Job.Short(), "unit", t.hold.Unit, "set_aside", aside, "error", err)
+	w.cfg.Logger.Warn("unit could not be run", t.key().ids(), "set_aside", aside, "error", err)
 	w.drop(t, true)
 }
 
@@ -153,7 +153,7 @@ func (w *Worker) runInput(t *task, g Guest, i int, out *spool) (Report, error) {
 	r, err := g.Run(t.ctx, run, out)
 	if err == nil {
 		if err := kept.forget(t.ctx); err != nil {
-			w.cfg.Logger.Debug("a guest's state remains", "error", err)
+			w.cfg.Logger.Debug("a guest's state remains", t.key().ids(), "error", err)
 		}
 	}
 	return r, err
