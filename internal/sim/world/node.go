@@ -40,6 +40,7 @@ type node struct {
 	speed  int           // hundredths of the usual
 	runs   int           // processes so far
 	lives  int           // disks so far
+	gone   bool          // for good
 	p      *process      // nil while it is down
 }
 
@@ -187,10 +188,14 @@ func (n *node) wipe() {
 	n.w.seen.wiped(n)
 }
 
-// stir lets every node notice, after a while, that peers came or went.
+// maxNeighbours is how many nodes notice at once that a peer came or went.
+const maxNeighbours = 64
+
+// stir lets nodes notice, after a while, that peers came or went.
 func (w *world) stir() {
-	for _, n := range w.nodes {
-		p := n.p
+	at := w.draw(len(w.nodes))
+	for i := range min(len(w.nodes), maxNeighbours) {
+		p := w.nodes[(at+i)%len(w.nodes)].p
 		if p == nil {
 			continue
 		}

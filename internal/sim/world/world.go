@@ -28,6 +28,9 @@ type Options struct {
 	Units int // of all jobs together; 0: as the seed draws it
 	Level jobs.Level
 	Calm  bool      // nothing fails: no faults but the liars
+	Churn bool      // nodes come and go, as volunteers' machines do
+	// Vanish is when three nodes of ten go, for good; 0: never.
+	Vanish time.Duration
 	Fast  bool      // signatures that cost next to nothing, and that still nobody can forge
 	Story io.Writer // what happens is told here; nil: nowhere
 	// Defect plants a bug, to see that it is found.
@@ -50,6 +53,7 @@ type Report struct {
 	Executions int    // of units
 	Causes     Causes // of the executions beyond the votes that were needed
 	Messages   int
+	Recovered  time.Duration // from the vanishing until every shard had its keepers again
 	Bytes      int64
 	Steps      uint64
 	Took       time.Duration // virtual
@@ -190,6 +194,12 @@ func (w *world) begin() {
 		w.submit(s, i)
 	}
 	w.scheduleFaults()
+	if w.opt.Churn {
+		w.churns()
+	}
+	if w.opt.Vanish > 0 {
+		w.loop.At(w.opt.Vanish, w.vanish)
+	}
 }
 
 // over reports whether the run has come to its end: all answers are in and the keepers agree, or
