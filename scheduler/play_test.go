@@ -189,6 +189,14 @@ func (w *world) invariants(l *Ledger, now time.Time) {
 	}
 }
 
+// most is how many may be at work on a unit: as many as could decide it, and whoever is to seal in
+// the place of one who contradicted himself.
+func (w *world) most(l *Ledger, now time.Time, n int) int {
+	count, _ := busy(l, now, n)
+	u := l.look(now, n)
+	return max(u.verdict.Wanted, count+u.missing(l.waiting(now, u), int(l.job.Head.Policy.Votes)))
+}
+
 func (w *world) unitInvariants(l *Ledger, now time.Time, n int, s UnitSummary) {
 	w.Helper()
 	u, v := &l.units[n], l.Verdict(n)
@@ -198,7 +206,7 @@ func (w *world) unitInvariants(l *Ledger, now time.Time, n int, s UnitSummary) {
 		w.Fatalf("unit %d keeps %d seals, %d reveals", n, len(u.seals), len(u.reveals))
 	case s.Free&used != 0:
 		w.Fatalf("unit %d: replicas %08b are free and taken", n, s.Free&used)
-	case s.Free != 0 && count+bits.OnesCount8(s.Free) > v.Wanted:
+	case s.Free != 0 && count+bits.OnesCount8(s.Free) > w.most(l, now, n):
 		w.Fatalf("unit %d: %d taken, %08b free, %d wanted", n, count, s.Free, v.Wanted)
 	case (v.State.Decided() || v.State == Disputed) && s.Free != 0:
 		w.Fatalf("unit %d is %s and has replicas free", n, v.State)

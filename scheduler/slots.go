@@ -124,6 +124,7 @@ func (u *unit) replicas(waiting []*jobs.Seal, need int, oneByOne bool) (free uin
 	if oneByOne && len(v.Votes)+len(waiting) < need {
 		wanted = len(v.Votes) + len(waiting) + 1
 	}
+	wanted = max(wanted, busy+u.missing(waiting, need))
 	for _, x := range v.Votes {
 		if !x.Own {
 			used |= 1 << x.Reveal.Body.(*jobs.Reveal).Replica
@@ -145,6 +146,15 @@ func (u *unit) replicas(waiting []*jobs.Seal, need int, oneByOne bool) (free uin
 		}
 	}
 	return free
+}
+
+// missing is how many seals the round of some seal that waits lacks, and nobody is at work on: one
+// who had sealed has since contradicted himself, and his seal counts no more.
+func (u *unit) missing(waiting []*jobs.Seal, need int) (n int) {
+	for _, s := range waiting {
+		n = max(n, SealsAsked(uint8(need), s.Replica)-u.sealers-len(u.leases))
+	}
+	return n
 }
 
 // RoundComplete reports whether the seals that a replica's round asks for are in: then its

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -125,6 +126,7 @@ func (p *program) simMany(ctx context.Context, s simulation) error {
 		next++
 		return s.seed + uint64(next) - 1, true
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds are small and short: collect less often
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {

@@ -27,12 +27,12 @@ type Options struct {
 	Liars int // of them
 	Units int // of all jobs together; 0: as the seed draws it
 	Level jobs.Level
-	Calm  bool      // nothing fails: no faults but the liars
-	Churn bool      // nodes come and go, as volunteers' machines do
+	Calm  bool // nothing fails: no faults but the liars
+	Churn bool // nodes come and go, as volunteers' machines do
 	// Vanish is when three nodes of ten go, for good; 0: never.
 	Vanish time.Duration
-	Fast  bool      // signatures that cost next to nothing, and that still nobody can forge
-	Story io.Writer // what happens is told here; nil: nowhere
+	Fast   bool      // signatures that cost next to nothing, and that still nobody can forge
+	Story  io.Writer // what happens is told here; nil: nowhere
 	// Defect plants a bug, to see that it is found.
 	Defect Defect
 	Until  string        // the run ends when this invariant is broken

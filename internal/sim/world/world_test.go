@@ -99,6 +99,9 @@ func TestFoundBefore(t *testing.T) {
 	}{
 		{"a record acknowledged while another's write of it was failing", Options{Seed: 106, Nodes: 12}},
 		{"a shard that could not be let go, under a sync", Options{Seed: 306, Nodes: 12}},
+		{"a worker that could not start on a full disk", Options{Seed: 3, Nodes: 7}},
+		{"a round that waits for the seal of one who has since convicted himself", Options{Seed: 3034, Nodes: 8, Liars: 2}},
+		{"the same, once more", Options{Seed: 3064, Nodes: 8, Liars: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) { holds(t, c.o) })
 	}
