@@ -16,7 +16,9 @@ import (
 
 // creditTable tells what was done for whom, then who earned what of whom.
 func creditTable(w io.Writer, c *api.Credit) {
-	creditSince(w, c, time.Now().UTC())
+	now := time.Now().UTC()
+	creditChart(w, c.Done, now, terminalGlyphs())
+	creditSince(w, c, now)
 }
 
 // creditSince tells an account as it stands at a time.
@@ -68,7 +70,7 @@ func doneSince(rows []api.Done, now time.Time, days int) []api.Done {
 		if !ok {
 			i = len(out)
 			at[r.Submitter] = i
-			out = append(out, api.Done{Submitter: r.Submitter})
+			out = append(out, api.Done{Submitter: r.Submitter, SubmitterName: r.SubmitterName})
 		}
 		o := &out[i]
 		o.CPUSeconds += r.CPUSeconds
@@ -83,11 +85,11 @@ func doneRows(w io.Writer, label string, rows []api.Done) {
 		fmt.Fprintf(w, "%s\tnobody\t\t\t\t\t\n", label)
 	}
 	for _, r := range rows {
-		who := "others"
+		from := "others"
 		if r.Submitter != "" {
-			who = shortPeer(r.Submitter)
+			from = who(r.SubmitterName, r.Submitter)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", label, who, span(time.Duration(r.CPUSeconds*float64(time.Second))), r.Inputs, r.Units, r.Accepted, notAccepted(r))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", label, from, span(time.Duration(r.CPUSeconds*float64(time.Second))), r.Inputs, r.Units, r.Accepted, notAccepted(r))
 		label = ""
 	}
 }

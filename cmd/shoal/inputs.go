@@ -26,7 +26,7 @@ type jobFlags struct {
 	set               *pflag.FlagSet
 	lines, span       string
 	data              []string
-	name              string
+	name, about       string
 	memory, maxOutput sizeValue
 	fuel, seed        uint64
 	time, expires     durationValue
@@ -45,6 +45,7 @@ func addJobFlags(set *pflag.FlagSet) *jobFlags {
 	set.StringVar(&f.span, "range", "", "each number from A to B is an input: `A..B`")
 	set.StringArrayVar(&f.data, "data", nil, "`FILE` that every input sees at /data/NAME")
 	set.StringVar(&f.name, "name", "", "`TEXT` that people see (the program's file name)")
+	set.StringVar(&f.about, "description", "", "`TEXT` that donors read: what it is for")
 	set.Var(&f.memory, "memory", "most memory for an input, up to 1GiB")
 	set.Var(&f.maxOutput, "max-output", "most output of an input")
 	set.Var(&f.time, "time", "most CPU time for an input, like 30s or 20m")
@@ -74,7 +75,7 @@ func (p *program) submission(f *jobFlags, args []string, dash int) (api.Submissi
 		return none, nil, usage("shoal run PROGRAM [INPUT...] [-- ARG...]", "no program given")
 	}
 	sub := api.Submission{
-		Name: f.name, Args: args[dash:], Memory: uint64(f.memory), Output: uint64(f.maxOutput), Fuel: f.fuel, Time: f.time.Duration, Seed: f.seed, NaN: f.nan,
+		Name: f.name, Description: f.about, Args: args[dash:], Memory: uint64(f.memory), Output: uint64(f.maxOutput), Fuel: f.fuel, Time: f.time.Duration, Seed: f.seed, NaN: f.nan,
 		Expires: f.expires.Duration, PerUnit: f.perUnit, Lease: f.lease.Duration, New: f.again, Local: f.local, DryRun: f.dryRun,
 	}
 	if err := f.checkLimits(); err != nil {

@@ -21,15 +21,16 @@ type Credit struct {
 // Done is what this node did for one submitter on one day. Units are counted when it is seen what
 // became of them; those of its own jobs are not.
 type Done struct {
-	Day        string  `json:"day"`       // in UTC, like 2026-11-22; "" for all days that are not told one by one any more
-	Submitter  string  `json:"submitter"` // "" for all submitters beyond those that are told one by one
-	CPUSeconds float64 `json:"cpu_seconds"`
-	Units      int64   `json:"units"`
-	Inputs     int64   `json:"inputs"`
-	Accepted   int64   `json:"accepted"`  // units whose answers are what was decided
-	Disagreed  int64   `json:"disagreed"` // units in which another answer was
-	GaveUp     int64   `json:"gave_up"`   // units with an input that took more than this machine gives
-	Unused     int64   `json:"unused"`    // units that were decided, or whose job ended, without them
+	Day           string  `json:"day"`            // in UTC, like 2026-11-22; "" for all days that are not told one by one any more
+	Submitter     string  `json:"submitter"`      // "" for all submitters beyond those that are told one by one
+	SubmitterName string  `json:"submitter_name"` // what it calls itself
+	CPUSeconds    float64 `json:"cpu_seconds"`
+	Units         int64   `json:"units"`
+	Inputs        int64   `json:"inputs"`
+	Accepted      int64   `json:"accepted"`  // units whose answers are what was decided
+	Disagreed     int64   `json:"disagreed"` // units in which another answer was
+	GaveUp        int64   `json:"gave_up"`   // units with an input that took more than this machine gives
+	Unused        int64   `json:"unused"`    // units that were decided, or whose job ended, without them
 }
 
 // Earned is what a donor gave to a submitter, and the submitter accepted. Its credit is the fuel.

@@ -109,13 +109,16 @@ type Peer struct {
 // Submission is a job as the command line asks for it. The zero value of a limit means its
 // default. Exactly one of Files, Lines and Range gives the inputs.
 type Submission struct {
-	Program string    `json:"program"` // absolute path
-	Name    string    `json:"name,omitempty"`
-	Args    []string  `json:"args,omitempty"`
-	Files   []File    `json:"files,omitempty"`
-	Lines   bool      `json:"lines,omitempty"`
-	Range   *[2]int64 `json:"range,omitempty"` // first and last
-	Data    []File    `json:"data,omitempty"`  // the same for every input
+	Program string `json:"program"` // absolute path
+	Name    string `json:"name,omitempty"`
+
+	Description string `json:"description,omitempty"` // what it is for, for donors
+
+	Args  []string  `json:"args,omitempty"`
+	Files []File    `json:"files,omitempty"`
+	Lines bool      `json:"lines,omitempty"`
+	Range *[2]int64 `json:"range,omitempty"` // first and last
+	Data  []File    `json:"data,omitempty"`  // the same for every input
 
 	Memory  uint64        `json:"memory,omitempty"`
 	Output  uint64        `json:"output,omitempty"`

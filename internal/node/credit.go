@@ -20,7 +20,9 @@ func (n *Node) Credit(context.Context) (*api.Credit, error) {
 		return nil, err
 	}
 	for _, d := range slices.Backward(done) {
-		c.Done = append(c.Done, doneOf(d))
+		done := doneOf(d)
+		done.SubmitterName = n.nameOf(d.Submitter)
+		c.Done = append(c.Done, done)
 	}
 	given := map[jobs.NodeID]evidence.Share{}
 	err = n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {

@@ -89,7 +89,7 @@ func refused(name string, err error) error {
 func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs.Head, error) {
 	h := jobs.Head{
 		Created: now.Unix(), Expires: now.Add(or(s.Expires, defaultExpires)).Unix(),
-		Name: s.Name, Program: program, Args: s.Args, Seed: s.Seed,
+		Name: s.Name, Description: s.Description, Program: program, Args: s.Args, Seed: s.Seed,
 		Limits: jobs.Limits{
 			Memory: or(s.Memory, wasm.DefaultMemory), Output: or(s.Output, wasm.DefaultOutput), Fuel: s.Fuel,
 			CPU: uint64(or(s.Time, wasm.DefaultCPU) / time.Millisecond),
