@@ -23,8 +23,15 @@ demo: build ## a grid of five nodes on this machine, a real job, two kills
 
 ##@ Test
 
+# What starts real nodes, browsers and guests comes last and one by one: donors of a test have
+# the lowest priority, and on two cores other tests beside them would starve them for minutes.
+REAL := ./cmd/shoal ./internal/node ./internal/web
+
 test: optional ## everything; PKG=./jobs/... for a part
-	@go test -json $(PKG) | go run ./internal/testsum
+	@{ if [ "$(PKG)" = ./... ]; then \
+	    go test -json $$(go list ./... | grep -vxF "$$(go list $(REAL))"); \
+	    go test -json -p 1 -timeout 20m $(REAL); \
+	else go test -json $(PKG); fi; } | go run ./internal/testsum
 
 check: lint test ## what must pass before a commit
 
