@@ -9,6 +9,7 @@ PKG        ?= ./...
 FUZZTIME   ?= 30s
 SEEDS      ?= 1000
 BENCHTIME  ?= 1s
+SOAK       ?= 30m
 
 .DEFAULT_GOAL := help
 
@@ -49,6 +50,9 @@ fuzz: ## each fuzz target for FUZZTIME
 
 bench: ## every benchmark, as figures; none asserts a time
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $(PKG)
+
+soak: ## two donors with work for SOAK: memory, files and goroutines over time must stay flat
+	go test -count=1 -timeout 24h -v -run TestSoak ./cmd/shoal -soak $(SOAK)
 
 sim: build ## SEEDS whole grids, each from one number, with faults and liars, twice from fresh numbers
 	@for base in $$(od -An -N8 -tu4 /dev/urandom); do \
@@ -99,4 +103,4 @@ optional:
 	    command -v "$${need%%:*}" >/dev/null || echo "optional: $${need%%:*} is not installed ($${need#*:} left out)"; \
 	done
 
-.PHONY: docs build demo test check race fuzz bench sim test-arm64 cross lint fmt tidy clean help optional
+.PHONY: docs build demo test check race fuzz bench soak sim test-arm64 cross lint fmt tidy clean help optional
