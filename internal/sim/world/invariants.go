@@ -137,7 +137,7 @@ func (s *witness) grantsSeen(a *asking, answer []byte) {
 	given := inner(s.grants, a.p)
 	for _, h := range r.Granted {
 		at := hold{q.Shard, h}
-		if g, ok := given[at]; ok && g.to != a.from && s.w.byID[g.to].honest() && now.Sub(g.at) < scheduler.UnconfirmedLease/2 {
+		if g, ok := given[at]; ok && g.to != a.from && s.w.byID[g.to].honest() && !s.hasSealed(g.to, at) && now.Sub(g.at) < scheduler.UnconfirmedLease/2 {
 			s.w.broke("I8", "%s grants replica %d of unit %d to two workers within %s", a.p.name, h.Replica, h.Unit, now.Sub(g.at))
 		}
 		given[at] = granted{a.from, now}

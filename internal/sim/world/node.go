@@ -133,7 +133,7 @@ func (p *process) main() {
 		Changed: &p.changed, Runtime: p.m, Verify: w.verify,
 	})
 	if err != nil {
-		w.broke("I25", "%s does not start again: %v", p.name, err)
+		p.fails(err)
 		return
 	}
 	p.client = client.NewOn(p.m, w.verify, network, net, p.local())
@@ -151,7 +151,7 @@ func (p *process) main() {
 		p.worker.SetMode(worker.Donating)
 		p.m.Go(func() {
 			if err := p.worker.Run(p.ctx); err != nil {
-				w.broke("I25", "%s's worker does not start again: %v", p.name, err)
+				p.fails(err)
 			}
 		})
 	}
@@ -164,6 +164,21 @@ func (p *process) main() {
 		}
 	}
 	w.stir()
+}
+
+// fails is for a process that cannot start: where its disk fails at that moment whoever looks after
+// it starts it again; else it is one that needs a person.
+func (p *process) fails(err error) {
+	if !p.disk.broken && !p.disk.full {
+		p.w.broke("I25", "%s does not start again: %v", p.name, err)
+		return
+	}
+	p.w.loop.At(0, func() {
+		if p.node.p == p {
+			p.node.kill()
+			p.w.loop.At(10*time.Second, p.node.start)
+		}
+	})
 }
 
 // kill ends a node's process where it stands: nothing more of it happens.

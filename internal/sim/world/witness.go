@@ -227,7 +227,9 @@ func (s *witness) count(p *process, k *work, number uint64, before []*execution)
 	w, c := s.w, &s.w.report.Causes
 	any := func(f func(*execution) bool) bool { return slices.ContainsFunc(before, f) }
 	switch {
-	case p.honest() && p.lives == 0 && !p.disk.sick && any(func(x *execution) bool { return x.by == p.node && x.run == p.runs && x.state == done }):
+	case any(func(x *execution) bool {
+		return x.by == p.node && x.run == p.runs && x.state == done && (w.opt.Calm || x.end == w.loop.Elapsed())
+	}):
 		c.Unexplained++
 		w.broke("I7", "%s runs unit %d again", p.name, number)
 	case any(func(x *execution) bool {
