@@ -125,7 +125,7 @@ func TestDefectsAreFound(t *testing.T) {
 		t.Run(c.invariant, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(200) {
-				r := Run(Options{Seed: seed, Nodes: 7, Liars: c.liars, Fast: true, Defect: c.defect, Until: c.invariant, Limit: 10 * time.Minute})
+				r := Run(Options{Seed: seed, Nodes: 7, Liars: c.liars, Fast: true, Defect: c.defect, Until: c.invariant, Limit: 20 * time.Minute})
 				if slices.ContainsFunc(r.Broken, func(b Breach) bool { return b.Invariant == c.invariant }) {
 					t.Logf("found by seed %d: %v", seed, r.Broken)
 					return
