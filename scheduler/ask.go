@@ -30,6 +30,10 @@ func (l *Ledger) askedFor(a *jobs.Ask) {
 // Asked is how many votes the submitter asked for; jobs.OwnRun: its own run.
 func (l *Ledger) Asked(n int) uint8 { return l.units[n].asked }
 
+// Named are the voters that the submitter wants for a unit; nobody: whoever comes. It must not be
+// changed.
+func (l *Ledger) Named(n int) []jobs.NodeID { return l.units[n].voters }
+
 // reopen takes back that a unit is decided, as long as it has fewer votes than its submitter asked
 // for: at its level keepers gather, and only the submitter finishes.
 func (u *unit) reopen() {

@@ -69,6 +69,10 @@ type owed struct {
 	silent bool      // it did not in time, and that was noted
 }
 
+// leastSilence is the least time after which a reveal that does not come is held against its
+// worker, however short the leases: a busy machine is slow, and its bar would last an hour.
+const leastSilence = time.Minute
+
 // waiting are the seals of a unit, one a worker, whose reveals are to come: all but those that
 // have had a whole lease for it since their round was complete here.
 func (l *Ledger) waiting(now time.Time, u *unit) []*jobs.Seal {
@@ -92,12 +96,14 @@ func (l *Ledger) waiting(now time.Time, u *unit) []*jobs.Seal {
 				due = owed{since: now}
 				u.due[s.Author] = due
 			}
-			end := due.since.Add(h.LeaseTime())
+			end, silence := due.since.Add(h.LeaseTime()), due.since.Add(max(h.LeaseTime(), leastSilence))
+			if !due.silent && now.Before(silence) {
+				u.wake = earlier(u.wake, silence)
+			} else if !due.silent {
+				u.due[s.Author] = owed{due.since, true}
+				note(&l.dealings.Silent, s.Author)
+			}
 			if !now.Before(end) {
-				if !due.silent {
-					u.due[s.Author] = owed{due.since, true}
-					note(&l.dealings.Silent, s.Author)
-				}
 				continue
 			}
 			u.wake = earlier(u.wake, end)

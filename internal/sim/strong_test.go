@@ -25,10 +25,12 @@ func TestStrongAgainstColluders(t *testing.T) {
 		g := New()
 		defer g.Close()
 		g.Latency = 5 * time.Millisecond
+		usual := donor
+		usual.Takes = 2 * time.Second
 		for range 6 {
-			g.Add(donor)
+			g.Add(usual)
 		}
-		liar := donor
+		liar := usual
 		liar.Run = lie
 		g.Add(liar)
 		g.Add(liar)

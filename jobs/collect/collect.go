@@ -264,6 +264,10 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 			todo = append(todo, uint16(n))
 		}
 	}
+	if c.trial != nil {
+		todo = append(todo, c.trial.unclaimed(c.rt.Now(), ref, sum)...)
+		slices.Sort(todo)
+	}
 	c.recount(ref.Shard)
 	c.mu.Unlock()
 	c.changed.Raise()

@@ -69,12 +69,14 @@ type trial struct {
 	accept *trust.Acceptance
 	lease  time.Duration
 	quiet  map[uint32]quiet     // undecided units
+	idle   map[uint32]quiet     // shards, by the units that donors have sealed
+	ours   map[uint32]bool      // units that this node is to run, or has run
 	voters map[jobs.NodeID]bool // donors with standing that have voted in this job; at most jobs.MaxVoters
 }
 
-// quiet is since when a unit has had no news.
+// quiet is since when a unit, or a shard, has had no news.
 type quiet struct {
-	votes int
+	votes int // or seals
 	since time.Time
 }
 
@@ -96,7 +98,7 @@ func standingKey(ref protocol.ShardRef, n uint16) []byte {
 func (j *Judge) begin(job *jobs.Job) (*trial, error) {
 	h := &job.Head
 	coin := trust.NewCoin(j.secret, job.ID)
-	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, voters: map[jobs.NodeID]bool{}}
+	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, idle: map[uint32]quiet{}, ours: map[uint32]bool{}, voters: map[jobs.NodeID]bool{}}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t.accept = trust.NewAcceptance(trust.RuleOf(h.Policy), trust.PlanOf(h.Policy.Level), coin, j.book, int(h.Units))
@@ -123,8 +125,9 @@ func (j *Judge) begin(job *jobs.Job) (*trial, error) {
 	return t, nil
 }
 
-// decide judges a unit by what a ledger has of it, at the given time.
-func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []trust.Vote) trust.Decision {
+// decide judges a unit by what a ledger has of it, at the given time. Where others can be asked yet,
+// patience does not end.
+func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []trust.Vote, others bool) trust.Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := unitOf(ref, n)
@@ -140,11 +143,46 @@ func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []t
 	}
 	q, known := t.quiet[at]
 	if !known || q.votes != len(votes) {
-		t.quiet[at] = quiet{len(votes), now}
-	} else if now.Sub(q.since) >= t.patience() {
+		q = quiet{len(votes), now}
+		t.quiet[at] = q
+	}
+	if len(votes) == 0 && t.ours[at] || now.Sub(q.since) >= t.patience() && !(others && d.Step == trust.More) {
 		d = trust.Decision{Step: trust.Run}
 	}
 	return d
+}
+
+// unclaimed gives units of a shard that nobody has touched, where no donor has sealed anything in
+// the shard for as long as the submitter has patience: it runs them itself, a few at a time.
+func (t *trial) unclaimed(now time.Time, ref protocol.ShardRef, sum *scheduler.Summary) (out []uint16) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sealed, room := 0, ownAtOnce
+	for n := range sum.Len() {
+		u, at := sum.Unit(n), unitOf(ref, uint16(n))
+		switch {
+		case u.Own:
+			t.ours[at] = true
+			room--
+		case u.State == scheduler.Open:
+			out = append(out, uint16(n))
+		case u.State >= scheduler.Sealed && !t.ours[at]: // its own runs are no sign of donors
+			sealed++
+		}
+	}
+	q, known := t.idle[ref.Shard]
+	if !known || q.votes != sealed {
+		q = quiet{sealed, now}
+		t.idle[ref.Shard] = q
+	}
+	if now.Sub(q.since) < t.patience() {
+		return nil
+	}
+	out = out[:min(len(out), max(room, 0))]
+	for _, n := range out {
+		t.ours[unitOf(ref, n)] = true
+	}
+	return out
 }
 
 // whom gives the donors that may vote late, who all have standing: those that are at work on this
@@ -220,7 +258,7 @@ func (c *Collector) judgeShard(ctx context.Context, ref protocol.ShardRef, m *jo
 		c.openVotes(ctx, ref, m, ledger, int(n), set)
 		v := ledger.Verdict(int(n))
 		votes := votesOf(ledger, v, int(c.job.Head.Policy.Votes))
-		d := c.trial.decide(c.rt.Now(), ref, n, votes)
+		d := c.trial.decide(c.rt.Now(), ref, n, votes, unnamed(ledger, n, whom))
 		if d.Step == trust.More && exhausted(votes, whom) {
 			d.Step = trust.Run
 		}
@@ -255,8 +293,37 @@ const (
 	ownAtOnce   = 4
 )
 
-// within leaves of some asks those that are new and that there is room for.
-func (c *Collector) within(ref protocol.ShardRef, l *scheduler.Ledger, asks []jobs.UnitAsk) (fresh []jobs.UnitAsk) {
+// unnamed reports whether there is somebody to ask whom no earlier ask about a unit names.
+func unnamed(l *scheduler.Ledger, n uint16, whom []jobs.NodeID) bool {
+	named := l.Named(int(n))
+	return len(named) > 0 && slices.ContainsFunc(whom, func(id jobs.NodeID) bool { return !slices.Contains(named, id) })
+}
+
+// widen reports whether an ask is to be repeated to more voters: too few of those that it names are
+// left to give the votes, or none of them has come for a lease. The new ones get their time.
+func (t *trial) widen(now time.Time, ref protocol.ShardRef, l *scheduler.Ledger, n uint16, whom []jobs.NodeID) bool {
+	if !unnamed(l, n, whom) {
+		return false
+	}
+	votes, left := l.Verdict(int(n)).Votes, 0
+	for _, id := range l.Named(int(n)) {
+		if !slices.ContainsFunc(votes, func(v scheduler.Vote) bool { return v.Worker == id }) {
+			left++
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := unitOf(ref, n)
+	q, known := t.quiet[at]
+	if left >= int(l.Asked(int(n)))-len(votes) && known && now.Sub(q.since) < t.lease {
+		return false
+	}
+	t.quiet[at] = quiet{q.votes, now}
+	return true
+}
+
+// within leaves of some asks those that are new, or that name too few, and that there is room for.
+func (c *Collector) within(ref protocol.ShardRef, l *scheduler.Ledger, asks []jobs.UnitAsk, whom []jobs.NodeID) (fresh []jobs.UnitAsk) {
 	room, own := askedAtOnce, ownAtOnce
 	c.mu.Lock()
 	accepted := c.accepted[ref.Shard]
@@ -272,6 +339,8 @@ func (c *Collector) within(ref protocol.ShardRef, l *scheduler.Ledger, asks []jo
 	c.mu.Unlock()
 	for _, a := range asks {
 		switch asked := l.Asked(int(a.Unit)); {
+		case asked >= a.Votes && asked != jobs.OwnRun && c.trial.widen(c.rt.Now(), ref, l, a.Unit, whom):
+			fresh = append(fresh, jobs.UnitAsk{Unit: a.Unit, Votes: asked})
 		case asked >= a.Votes:
 		case a.Votes == jobs.OwnRun && own > 0:
 			own--
@@ -286,7 +355,7 @@ func (c *Collector) within(ref protocol.ShardRef, l *scheduler.Ledger, asks []jo
 
 // ask asks the keepers for votes that they were not asked for yet, with one record.
 func (c *Collector) ask(ctx context.Context, ref protocol.ShardRef, l *scheduler.Ledger, asks []jobs.UnitAsk, whom []jobs.NodeID) error {
-	fresh := c.within(ref, l, asks)
+	fresh := c.within(ref, l, asks, whom)
 	if len(fresh) == 0 {
 		return nil
 	}
