@@ -32,7 +32,7 @@ func Invariants() [][3]string {
 		{"I11", "what a keeper acknowledged is on its disk", "offer"},
 		{"I12", "no honest node says two things about one unit, whatever it went through", "message"},
 		{"I13", "no evidence convicts an honest node; what contradicts itself convicts", "end"},
-		{"I14", "nobody is shown a result before its round is sealed", "message, read, evidence"},
+		{"I14", "nobody is shown a result before its round is sealed or its unit is decided", "message, read, evidence"},
 		{"I15", "any order of the same records gives the same state", "end"},
 		{"I16", "the keepers of a shard come to hold the same records", "healed"},
 		{"I17", "the program and the inputs that run are those of the job", "execution"},
@@ -215,13 +215,14 @@ func (s *witness) stated(p *process, ref protocol.ShardRef, r *jobs.Record) {
 	}
 }
 
-// reveals holds I14 of an honest worker's first reveal.
+// reveals holds I14 of an honest worker's first reveal. What others decided without it is revealed
+// late: such a reveal counts only as one, so it may name fewer seals.
 func (s *witness) reveals(p *process, ref protocol.ShardRef, b *jobs.Reveal) {
 	k := s.w.workOf(ref.Job)
 	if k == nil || k.at == p.node {
 		return
 	}
-	if len(b.Seals) < k.votes {
+	if len(b.Seals) < k.votes && !s.decided(k, ref, b.Unit, p.ID()) {
 		s.w.broke("I14", "%s reveals unit %d having read %d seals", p.name, b.Unit, len(b.Seals))
 	}
 	for _, id := range b.Seals {
@@ -229,6 +230,22 @@ func (s *witness) reveals(p *process, ref protocol.ShardRef, b *jobs.Reveal) {
 			s.w.broke("I14", "%s names a seal that nobody sent", p.name)
 		}
 	}
+}
+
+// decided reports whether others than a node have revealed what decides a unit.
+func (s *witness) decided(k *work, ref protocol.ShardRef, unit uint16, without jobs.NodeID) bool {
+	equal := map[jobs.Digest]int{}
+	for _, n := range s.w.nodes {
+		if n.ID() == without {
+			continue
+		}
+		if t, said := s.revealed[statement{n.ID(), ref, unit}]; said {
+			if equal[t]++; equal[t] >= k.votes || n == k.at {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // leased holds I9: by the worker's own clock, at most a lease has gone by since it last asked for

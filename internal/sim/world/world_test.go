@@ -105,6 +105,11 @@ func TestFoundBefore(t *testing.T) {
 		{"a worker that could not start on a full disk", Options{Seed: 3, Nodes: 7}},
 		{"a round that waits for the seal of one who has since convicted himself", Options{Seed: 3034, Nodes: 8, Liars: 2}},
 		{"the same, once more", Options{Seed: 3064, Nodes: 8, Liars: 2}},
+		{"a result that others overtook, revealed late: that is dissent, and no bug", Options{Seed: 91234541, Nodes: 9, Liars: 2}},
+		{"the same, after all had dropped out one by one", Options{Seed: 91234706, Nodes: 9, Liars: 2}},
+		{"the same, after all keepers had gone again and again", Options{Seed: 91234969, Nodes: 9, Liars: 2}},
+		{"a node whose disk failed at its start", Options{Seed: 91234727, Nodes: 8}},
+		{"the same, among others", Options{Seed: 91234878, Nodes: 8}},
 	} {
 		t.Run(c.name, func(t *testing.T) { holds(t, c.o) })
 	}
