@@ -2,8 +2,11 @@
 
 package node
 
-import "github.com/shoalgrid/shoal/worker"
+import (
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/worker"
+)
 
 func faultyRunner(r worker.Runner) worker.Runner { return r }
 
-func faultyKeepers(k worker.Keepers) worker.Keepers { return k }
+func (n *Node) faultyKeepers(k *client.Client) worker.Keepers { return k }

@@ -18,17 +18,24 @@ import (
 //
 //	SHOAL_FAULT=lie        flips a bit of every result
 //	SHOAL_FAULT=seal-die   dies as soon as it has sealed, every time
+//	SHOAL_FAULT=copy       computes nothing, and says what its neighbours say
 
 func faultyRunner(r worker.Runner) worker.Runner {
-	if os.Getenv("SHOAL_FAULT") == "lie" {
+	switch os.Getenv("SHOAL_FAULT") {
+	case "lie":
 		return liar{r}
+	case "copy":
+		return idler{}
 	}
 	return r
 }
 
-func faultyKeepers(k worker.Keepers) worker.Keepers {
-	if os.Getenv("SHOAL_FAULT") == "seal-die" {
+func (n *Node) faultyKeepers(k *client.Client) worker.Keepers {
+	switch os.Getenv("SHOAL_FAULT") {
+	case "seal-die":
 		return mortal{k}
+	case "copy":
+		return &thief{Client: k, node: n, loots: map[place]*loot{}}
 	}
 	return k
 }

@@ -197,7 +197,7 @@ func (n *Node) build() (err error) {
 		return err
 	}
 	n.worker = worker.New(worker.Config{
-		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
+		Network: n.network, Signer: n.identity, Nonce: n.nonce, Keepers: n.faultyKeepers(n.client), Board: n.board, Blobs: n.blobs,
 		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox, &n.counts}), Profiles: profiles(), Temp: temp,
 		Slots: runtime.NumCPU(), MaxSlots: runtime.NumCPU(), OwnSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
 	})

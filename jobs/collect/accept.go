@@ -310,7 +310,7 @@ func (c *Collector) assemble(l *scheduler.Ledger, n int) (*unit, error) {
 		}
 		u.Parts[at].Inputs = append(u.Parts[at].Inputs, uint16(i))
 	}
-	u.Donors = sharesOf(v, int(c.job.Head.Policy.Votes))
+	u.Donors = sharesOf(v, &c.job.Head.Policy)
 	for _, vote := range v.Votes {
 		u.Own = u.Own || vote.Own
 	}
@@ -342,7 +342,7 @@ func (c *Collector) assembleAnswer(ctx context.Context, ref protocol.ShardRef, m
 			p.Inputs = append(p.Inputs, uint16(k))
 		}
 		u.Parts = []part{p}
-		u.Donors = sharesOf(v, int(c.job.Head.Policy.Votes))
+		u.Donors = sharesOf(v, &c.job.Head.Policy)
 		return u, nil
 	}
 	return nil, fmt.Errorf("unit %d: nobody has the bytes of its answer", n)

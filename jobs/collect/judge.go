@@ -72,6 +72,7 @@ type trial struct {
 	idle   map[uint32]quiet     // shards, by the units that donors have sealed
 	ours   map[uint32]bool      // units that this node is to run, or has run
 	voters map[jobs.NodeID]bool // donors with standing that have voted in this job; at most jobs.MaxVoters
+	guilty map[jobs.NodeID]bool // said two things of one unit, and have not voted yet; at most maxGuilty
 }
 
 // quiet is since when a unit, or a shard, has had no news.
@@ -98,7 +99,7 @@ func standingKey(ref protocol.ShardRef, n uint16) []byte {
 func (j *Judge) begin(job *jobs.Job) (*trial, error) {
 	h := &job.Head
 	coin := trust.NewCoin(j.secret, job.ID)
-	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, idle: map[uint32]quiet{}, ours: map[uint32]bool{}, voters: map[jobs.NodeID]bool{}}
+	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, idle: map[uint32]quiet{}, ours: map[uint32]bool{}, voters: map[jobs.NodeID]bool{}, guilty: map[jobs.NodeID]bool{}}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t.accept = trust.NewAcceptance(trust.RuleOf(h.Policy), trust.PlanOf(h.Policy.Level), coin, j.book, int(h.Units))
@@ -131,6 +132,7 @@ func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := unitOf(ref, n)
+	t.burnGuilty(votes)
 	d := t.accept.Judge(at, votes)
 	for _, v := range votes {
 		if !v.Own && t.book.Get(v.Worker).Proven() && len(t.voters) < jobs.MaxVoters {
@@ -251,6 +253,7 @@ func (c *Collector) judgeShard(ctx context.Context, ref protocol.ShardRef, m *jo
 	if heard == 0 {
 		return err
 	}
+	c.trial.convict(ledger)
 	var asks []jobs.UnitAsk
 	var done []judged
 	whom := c.trial.whom()

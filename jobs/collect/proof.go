@@ -145,8 +145,8 @@ type share struct {
 
 // sharesOf are what the donors gave to a decided unit. The submitter's own run is among them, and
 // earns nothing.
-func sharesOf(v *scheduler.Verdict, need int) []share {
-	given := evidence.Shares(v, need)
+func sharesOf(v *scheduler.Verdict, p *jobs.Policy) []share {
+	given := evidence.Shares(v, p)
 	var out []share
 	for _, x := range v.Votes {
 		s := given[x.Worker]

@@ -29,19 +29,18 @@ func (c *checker) unit(n int) error {
 		}
 		return nil
 	}
-	need := int(c.job.Head.Policy.Votes)
-	u.Standing = standingOf(v, need)
+	u.Standing = standingOf(v, int(c.job.Head.Policy.Votes))
 	if what := unmet(c.ledger, v, u.Standing); what != "" {
 		r.find(where, "%s", what)
 	}
-	c.count(u, need)
+	c.count(u)
 	if c.o.Unit != nil {
 		return c.o.Unit(u)
 	}
 	return nil
 }
 
-func (c *checker) count(u *Unit, need int) {
+func (c *checker) count(u *Unit) {
 	r, v := c.report, u.Verdict
 	r.Proved++
 	switch u.Standing {
@@ -54,7 +53,7 @@ func (c *checker) count(u *Unit, need int) {
 	r.Failed += v.Failed
 	r.Stuck += v.Stuck
 	r.Votes += uint64(len(v.Votes))
-	for id, s := range Shares(v, need) {
+	for id, s := range Shares(v, &c.job.Head.Policy) {
 		if r.Donors[id] == nil {
 			r.Donors[id] = &Share{}
 		}

@@ -58,10 +58,11 @@ func standingOf(v *scheduler.Verdict, need int) Standing {
 	return Independent
 }
 
-// Shares are what each donor of a decided unit gave to it. The submitter's own runs earn nothing.
-func Shares(v *scheduler.Verdict, need int) map[jobs.NodeID]Share {
+// Shares are what each donor of a decided unit gave to it. The submitter's own runs earn nothing,
+// nor does a vote that nothing leans on and that may be a copy: see idle.
+func Shares(v *scheduler.Verdict, p *jobs.Policy) map[jobs.NodeID]Share {
 	out := map[jobs.NodeID]Share{}
-	late := standingOf(v, need) == Late
+	standing := standingOf(v, int(p.Votes))
 	for _, x := range v.Votes {
 		if !x.Own {
 			out[x.Worker] = Share{}
@@ -73,7 +74,7 @@ func Shares(v *scheduler.Verdict, need int) map[jobs.NodeID]Share {
 			continue
 		}
 		for _, x := range v.Votes {
-			if x.Own || x.Tuples[i] != in.Tuple {
+			if x.Own || x.Tuples[i] != in.Tuple || standing == Independent && idle(v, x.Worker, p) {
 				continue
 			}
 			s := out[x.Worker]
@@ -83,7 +84,7 @@ func Shares(v *scheduler.Verdict, need int) map[jobs.NodeID]Share {
 			out[x.Worker] = s
 		}
 	}
-	if late {
+	if standing == Late {
 		for id, s := range out {
 			if !hasPeer(v, id) {
 				s.Late = s.Fuel
@@ -92,6 +93,12 @@ func Shares(v *scheduler.Verdict, need int) map[jobs.NodeID]Share {
 		}
 	}
 	return out
+}
+
+// idle reports whether a vote came when its unit was decided by others, whose answer anybody could
+// read then. At strong and paranoid nobody is shown one, and who votes late was asked to.
+func idle(v *scheduler.Verdict, id jobs.NodeID, p *jobs.Policy) bool {
+	return p.Level == jobs.Standard && !hasPeer(v, id)
 }
 
 // hasPeer reports whether a worker's vote is independent of some other: then it was sealed before

@@ -203,16 +203,25 @@ func (a *Acceptance) blame(donor jobs.NodeID, lied bool) {
 	switch d := a.book.Get(donor); {
 	case d.Burned:
 	case lied:
-		a.book.change(donor, func(d *Donor) { d.Burned, d.Accepted = true, 0 })
-		for _, n := range a.leaning[a.numberOf(donor)] {
-			a.question(n, donor)
-		}
+		a.Burn(donor)
 	default:
 		if d.Proven() {
 			a.seen.Dissent++
 			a.doubt(donor)
 		}
 		a.book.change(donor, (*Donor).wrong)
+	}
+}
+
+// Burn notes that a donor was proved to have lied, here or by its own two signatures: its votes count
+// no more, and everything that leaned on them is to be judged again.
+func (a *Acceptance) Burn(donor jobs.NodeID) {
+	if a.book.Get(donor).Burned {
+		return
+	}
+	a.book.change(donor, func(d *Donor) { d.Burned, d.Accepted = true, 0 })
+	for _, n := range a.leaning[a.numberOf(donor)] {
+		a.question(n, donor)
 	}
 }
 

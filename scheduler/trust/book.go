@@ -32,7 +32,7 @@ type Donor struct {
 	_        struct{} `cbor:",toarray"`
 	Accepted uint32   // replicated units accepted with its vote among them, since its last fault
 	Faults   uint32   // wrong votes, in 1/65536, fading with every unit accepted
-	Burned   bool     // proved to have lied together with another: it never counts again
+	Burned   bool     // proved to have lied together with another, or to have said two things: it never counts again
 }
 
 // Heard reports whether a donor's votes count.

@@ -257,6 +257,32 @@ func TestRingIsBurned(t *testing.T) {
 	}
 }
 
+// Who said two things is burned whatever else is known of it: its votes count no more, and what it
+// decided with others is judged again, which asks for somebody new.
+func TestTheConvictedIsBurned(t *testing.T) {
+	b := book(90, 90, 90)
+	a := NewAcceptance(strongRule(), Plan{}, Coin{}, b, 2)
+	leaning, other := []Vote{vote(1, 1), vote(2, 1)}, []Vote{vote(2, 1), vote(3, 1)}
+	for n, votes := range [][]Vote{leaning, other} {
+		if d := a.Judge(uint32(n), votes); d.Step != Accept || len(a.Again()) > 0 {
+			t.Fatalf("two proven donors are not believed: %+v", d)
+		}
+	}
+	a.Burn(node(1))
+	if diff := cmp.Diff([]uint32{0}, a.Again()); diff != "" {
+		t.Errorf("to be judged again:\n%s", diff)
+	}
+	if d := a.Judge(0, leaning); d.Step != More {
+		t.Errorf("one donor and a convicted one: %+v", d)
+	}
+	if d := a.Judge(0, append(leaning, vote(3, 1))); d.Step != Accept || b.Get(node(2)).Accepted != 92 {
+		t.Errorf("two donors beside a convicted one: %+v, and of one of them is known %+v", d, b.Get(node(2)))
+	}
+	if !b.Get(node(1)).Burned || a.Suspicion().Rings != 0 {
+		t.Error("one convicted donor is not burned, or is a ring")
+	}
+}
+
 // Hardware fails: a lone wrong answer is no crime, and a copy of it by a late liar makes none of it.
 func TestLoneWrongAnswerIsAFault(t *testing.T) {
 	b := book(90, 90, 90)
