@@ -121,6 +121,9 @@ func statusTable(w io.Writer, s *api.Status) {
 		state += " · " + lent(d)
 	}
 	row("donating", "%s", state)
+	if d.State != api.DonatingOff {
+		moreAbout(row, &d)
+	}
 	if t := s.Today; t.Units > 0 {
 		row("today", "%s CPU for %s · %s, %d accepted, %d waiting for a partner", span(time.Duration(t.CPUSeconds*float64(time.Second))),
 			count(int64(t.Submitters), "submitter"), count(t.Units, "unit"), t.Accepted, t.Waiting)
@@ -142,6 +145,18 @@ func statusTable(w io.Writer, s *api.Status) {
 	for line := range strings.Lines(jobs.String()) {
 		fmt.Fprintf(w, "%-9s %s", label, line)
 		label = ""
+	}
+}
+
+// moreAbout says what else keeps a donor from working, and why it lends less than it could.
+func moreAbout(row func(label, format string, args ...any), d *api.DonateStatus) {
+	for _, why := range d.Reasons {
+		if why != d.Why {
+			row("", "also: %s", oneLine(why))
+		}
+	}
+	for _, note := range d.Notes {
+		row("", "%s", oneLine(note))
 	}
 }
 

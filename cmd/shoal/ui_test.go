@@ -38,11 +38,11 @@ const (
 )
 
 func openJob() *api.Job {
-	eta := int64(240)
+	eta, low, high := int64(240), int64(150), int64(560)
 	return &api.Job{
 		Schema: api.JobSchema, Job: "b5f3k2qaabcdefghijklmnopqrstuvwxyz234567abcdefghijkl", Name: "count.wasm", Submitter: alice, Own: true,
 		State: api.JobOpen, Level: "standard", Votes: 2, Units: api.Units{Total: 12, Agreed: 8, Running: 2, Open: 2},
-		Inputs: api.Inputs{Total: 120, Done: 84, Failed: 1}, Donors: 3, Executions: 19, Held: 3, Keepers: 5, RatePerSecond: 0.15, ETASeconds: &eta,
+		Inputs: api.Inputs{Total: 120, Done: 84, Failed: 1}, Donors: 3, Executions: 19, Held: 3, Keepers: 5, RatePerSecond: 0.15, ETASeconds: &eta, ETALowSeconds: &low, ETAHighSeconds: &high,
 	}
 }
 
@@ -67,6 +67,7 @@ func TestTables(t *testing.T) {
 		Node: api.NodeStatus{Peer: alice, Version: "0.1.0", UptimeSeconds: 7260, Engine: "compiler"},
 		Grid: api.GridStatus{Peers: 14, Reachable: true, Addrs: []string{"/ip4/192.168.1.20/tcp/4901/p2p/" + alice, "/ip4/192.168.1.20/udp/4901/quic-v1/p2p/" + alice, "/ip6/fd00::1/tcp/4901/p2p/" + alice}},
 		Donating: api.DonateStatus{
+			Reasons: []string{"computer in use since 12:04, resumes after 3 min without input", "on battery"}, Notes: []string{"fewer cores: 1 GiB of memory are free"},
 			State: api.DonatingPaused, Why: "computer in use since 12:04, resumes after 3 min without input", Cores: 4, TotalCores: 8, Memory: 4 << 30, Disk: 10 << 30,
 		},
 		Today: api.Today{CPUSeconds: 4320, Submitters: 3, Units: 38, Accepted: 37, Waiting: 1},

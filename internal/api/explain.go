@@ -43,6 +43,7 @@ const (
 	WhyAside        = "aside"     // this machine has set it aside
 	WhyDisputed     = "disputed"  // donors do not agree
 	WhyPartner      = "partner"   // units wait for another donor's word
+	WhyAudit        = "audit"     // answers are agreed, and not final until their submitter has checked some
 	WhyWorking      = "working"   // nothing is in its way
 )
 

@@ -77,7 +77,7 @@ func (s *scene) reasons() []api.Reason {
 		return []api.Reason{r}
 	}
 	var all []api.Reason
-	for _, look := range []func() (api.Reason, bool){s.noNode, s.apart, s.alone, s.nobody, s.small, s.unplaced, s.unasked, s.setAside, s.disputed, s.partner} {
+	for _, look := range []func() (api.Reason, bool){s.noNode, s.apart, s.alone, s.nobody, s.small, s.unplaced, s.unasked, s.setAside, s.disputed, s.partner, s.unfinished} {
 		if r, ok := look(); ok {
 			all = append(all, r)
 		}
@@ -253,6 +253,18 @@ func (s *scene) partner() (api.Reason, bool) {
 		return api.Reason{}, false
 	}
 	return why(api.WhyPartner, "nothing: it comes when a donor that has not run them yet is free", "%s waiting for another donor's word", plural(int(u.Sealed), "unit"))
+}
+
+// unfinished is answers that are agreed, and that their submitter has still to check.
+func (s *scene) unfinished() (api.Reason, bool) {
+	j := s.job
+	if j.Provisional == 0 || j.Final || j.Units.Open+j.Units.Running+j.Units.Sealed > 0 {
+		return api.Reason{}, false
+	}
+	if !j.Own {
+		return why(api.WhyAudit, "wait: only its submitter can", "%s agreed, not final: its submitter has still to check some of them", plural(int(j.Provisional), "unit"))
+	}
+	return why(api.WhyAudit, "leave this node on: it runs some of them itself", "%s agreed, not final until this node has checked enough of them", plural(int(j.Provisional), "unit"))
 }
 
 // working is a job that has nothing in its way.

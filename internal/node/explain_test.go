@@ -66,6 +66,7 @@ func TestReasons(t *testing.T) {
 		"begun here, unposted": {func(s *scene) { s.here, s.posted, s.peers = true, false, 0 }, api.WhyWorking, "nothing"},
 		"disputed":             {func(s *scene) { s.job.Units.Disputed = 1 }, api.WhyDisputed, "1 unit disputed: donors do not agree"},
 		"partner":              {func(s *scene) { s.job = open(api.Units{Total: 9, Agreed: 7, Sealed: 2}) }, api.WhyPartner, "2 units waiting for another donor's word"},
+		"not final":            {func(s *scene) { s.job = open(api.Units{Total: 9, Agreed: 9}); s.job.Provisional = 9 }, api.WhyAudit, "9 units agreed, not final until this node"},
 		"done":                 {func(s *scene) { s.job.State, s.running = api.JobDone, false }, api.WhyDone, "it is done"},
 		"done with failures":   {func(s *scene) { s.job.State, s.job.Inputs.Failed = api.JobDone, 3 }, api.WhyDone, "3 of 10 inputs failed"},
 		"cancelled":            {func(s *scene) { s.job.State = api.JobCancelled }, api.WhyCancelled, "cancelled"},
