@@ -294,6 +294,7 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	if len(holds) == 0 {
 		return 0, nil
 	}
+	began := w.rt.Now()
 	a, err := w.cfg.Keepers.Claim(ctx, ref, holds)
 	if err != nil {
 		return 0, err
@@ -301,7 +302,7 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	if a.Summary != nil {
 		info.summaries[ref.Shard] = a.Summary
 	}
-	w.take(info, ref, a)
+	w.take(info, ref, a, began)
 	return len(a.Holds), nil
 }
 
@@ -393,13 +394,13 @@ func (w *Worker) bring(ctx context.Context, info *jobInfo, b jobs.Blob, from []j
 
 func workOwner(id jobs.JobID) string { return "work/" + id.String() }
 
-// take turns an assignment into tasks and has their inputs fetched.
-func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment) {
+// take turns an assignment that was asked for at a time into tasks, and has their inputs fetched.
+func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment, asked time.Time) {
 	now := w.rt.Now()
 	var batch []*task
 	w.mu.Lock()
 	for _, h := range a.Holds {
-		t := &task{info: info, ref: ref, hold: h, manifest: info.manifests[ref.Shard], program: info.program, grants: a.Grants, renewed: now}
+		t := &task{info: info, ref: ref, hold: h, manifest: info.manifests[ref.Shard], program: info.program, grants: a.Grants, renewed: now, held: asked}
 		t.ctx, t.cancel = w.rt.WithCancel(w.ctx)
 		w.tasks[t.key()] = t
 		batch = append(batch, t)

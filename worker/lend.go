@@ -94,16 +94,21 @@ func (w *Worker) Yield() { w.yield(func(t *task) bool { return w.stands(t) }) }
 // leaseMargin is how much earlier than a keeper a worker stops counting on a lease: 5 s and 1 %.
 func leaseMargin(lease time.Duration) time.Duration { return 5*time.Second + lease/100 }
 
+// countsFor is how long a worker counts on a lease.
+func (t *task) countsFor() time.Duration {
+	lease := t.info.job.Head.LeaseTime()
+	return max(lease-leaseMargin(lease), lease/2)
+}
+
 // endStill gives back what has stood still until its lease ran out: it is the grid's again, not
 // held. Its finished inputs are kept, should the unit come back. What waits to be run while nothing
 // runs goes back at once.
 func (w *Worker) endStill(now time.Time) {
 	w.yield(func(t *task) bool {
-		lease := t.info.job.Head.LeaseTime()
 		if w.mode == Paused && !t.running {
 			return true // granted when the pause had begun
 		}
-		return w.stands(t) && now.Sub(t.renewed) >= max(lease-leaseMargin(lease), lease/2)
+		return w.stands(t) && now.Sub(t.renewed) >= t.countsFor()
 	})
 }
 

@@ -109,6 +109,7 @@ func (w *Worker) takeUp(ctx context.Context, info *jobInfo, ref protocol.ShardRe
 		holds = append(holds, s.Hold)
 	}
 	slices.SortFunc(holds, jobs.CompareHolds)
+	asked := w.rt.Now()
 	lost, err := w.cfg.Keepers.Renew(ctx, ref, holds)
 	grants, gerr := w.grantsOn(ref)
 	if err != nil || gerr != nil {
@@ -129,7 +130,7 @@ func (w *Worker) takeUp(ctx context.Context, info *jobInfo, ref protocol.ShardRe
 		if len(a.Grants) < len(s.Grants) {
 			continue
 		}
-		w.take(info, ref, a)
+		w.take(info, ref, a, asked)
 		n++
 	}
 	w.cfg.Logger.Info("going on with units of an earlier run", "job", ref.Job.Short(), "units", n, "lost", len(lost))

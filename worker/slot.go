@@ -26,6 +26,12 @@ func (w *Worker) slot(ctx context.Context, n int) {
 			}
 			warm = t.ref.Job
 		}
+		if w.lapsed(t) {
+			w.cfg.Logger.Debug("unit given back: no keeper has confirmed its lease for too long", t.key().ids())
+			w.vacate(t)
+			w.drop(t, true)
+			continue
+		}
 		w.cfg.Logger.Debug("unit begun", t.key().ids(), "slot", n)
 		began := w.rt.Now()
 		o, err := w.run(t, w.guest(n))

@@ -29,9 +29,10 @@ type task struct {
 	program  Program
 	grants   []*jobs.Record
 	inputs   []jobs.Input
-	first    uint64 // number of the first input in the job, from 0
-	renewed  time.Time
-	standing bool // renewed at least once: the grant does not lapse by itself any more
+	first    uint64    // number of the first input in the job, from 0
+	renewed  time.Time // when its renewal was last begun
+	held     time.Time // when the keepers were asked who last said that it is held
+	standing bool      // renewed at least once: the grant does not lapse by itself any more
 	running  bool
 	slot     int  // where it runs
 	stored   bool // it is on disk, see recall.go
@@ -215,12 +216,33 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 				w.renewSoon(ref, holds)
 				return
 			}
-			w.remember(ctx, ref, slices.DeleteFunc(slices.Clone(holds), func(h jobs.Hold) bool { return slices.Contains(lost, h) }))
+			kept := slices.DeleteFunc(slices.Clone(holds), func(h jobs.Hold) bool { return slices.Contains(lost, h) })
+			w.confirmed(ref, kept, now)
+			w.remember(ctx, ref, kept)
 			for _, h := range lost {
 				w.lost(taskKey{ref, h.Unit})
 			}
 		})
 	}
+}
+
+// confirmed notes that keepers who were asked at a time said what is held.
+func (w *Worker) confirmed(ref protocol.ShardRef, holds []jobs.Hold, asked time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range holds {
+		if t := w.tasks[taskKey{ref, h.Unit}]; t != nil && t.held.Before(asked) {
+			t.held = asked
+		}
+	}
+}
+
+// lapsed reports whether a stranger's unit may be somebody else's by now: then it is not begun. One
+// that runs goes on, as its result counts all the same.
+func (w *Worker) lapsed(t *task) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !t.info.own && w.rt.Now().Sub(t.held) >= t.countsFor()
 }
 
 // sleepSlack is how far the clocks may part in a second before that means something.
@@ -232,7 +254,7 @@ func (w *Worker) expireLeases() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range w.tasks {
-		t.renewed, t.standing = time.Time{}, false
+		t.renewed, t.held, t.standing = time.Time{}, time.Time{}, false
 	}
 }
 

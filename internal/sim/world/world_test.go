@@ -108,6 +108,7 @@ func TestFoundBefore(t *testing.T) {
 		{"a result that others overtook, revealed late: that is dissent, and no bug", Options{Seed: 91234541, Nodes: 9, Liars: 2}},
 		{"the same, after all had dropped out one by one", Options{Seed: 91234706, Nodes: 9, Liars: 2}},
 		{"the same, after all keepers had gone again and again", Options{Seed: 91234969, Nodes: 9, Liars: 2}},
+		{"a unit begun by a worker that was cut off for longer than its lease", Options{Seed: 55110412, Nodes: 8}},
 		{"a node whose disk failed at its start", Options{Seed: 91234727, Nodes: 8}},
 		{"the same, among others", Options{Seed: 91234878, Nodes: 8}},
 	} {
