@@ -21,9 +21,9 @@ import (
 	"github.com/shoalgrid/shoal/internal/gridtest"
 )
 
-// patience is how long a page may take: strangers' programs run when nothing else does, which on
-// a busy machine is seldom.
-const patience = 3 * gridtest.Patience
+// patience is how long a page may take to show what its node says already. How long the node takes
+// is asked of the node.
+const patience = time.Minute
 
 // browser is a real Chromium that a test drives. What its console complains of fails the test:
 // a policy that was broken, a script that threw.
@@ -184,18 +184,18 @@ func (b *browser) text(selector string) string {
 // another page meanwhile.
 func (b *browser) await(what, condition string) {
 	b.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		holds, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition))
+		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](condition))
 		if err == nil && holds {
 			return
 		}
 		select {
 		case <-tick.C:
-		case <-deadline.C:
+		case <-ctx.Done():
 			b.fail("wait until "+what, errors.Join(errors.New("in vain"), err))
 		}
 	}

@@ -107,18 +107,19 @@ func submits(t *testing.T, b *browser, program string, last int) string {
 func watches(t *testing.T, b *browser, n *gridtest.Node, job string) {
 	t.Helper()
 	js[chromedp.Void](b, `window.sameOne = true`)
+	n.AwaitInputs(job, 1)
 	b.await("some inputs are done", `document.querySelector("#progress progress").value > 0`)
 	b.shoot("job-running")
+	j := n.AwaitEnd(job)
 	b.await("the job is done", `document.querySelector("#progress .badge").textContent === "done"`)
 	b.await("it is the page that was loaded", `window.sameOne === true`)
 	b.await("its answers can be saved", `document.querySelector("#save") !== null`)
 	b.shoot("job-done")
 
-	j := n.AwaitEnd(job)
 	for selector, want := range map[string]string{
-		"#progress [role=status]": fmt.Sprintf("%s of %s inputs", comma(j.Inputs.Done), comma(j.Inputs.Total)),
-		"#progress .facts":        fmt.Sprintf("%d, %.2f a unit", j.Executions, float64(j.Executions)/float64(j.Units.Total)),
-		"#units .legend":          fmt.Sprintf("%d agreed", j.Units.Agreed),
+		"#progress .done":  fmt.Sprintf("%s of %s inputs", comma(j.Inputs.Done), comma(j.Inputs.Total)),
+		"#progress .facts": fmt.Sprintf("%d, %.2f a unit", j.Executions, float64(j.Executions)/float64(j.Units.Total)),
+		"#units .legend":   fmt.Sprintf("%d agreed", j.Units.Agreed),
 	} {
 		if got := b.text(selector); !strings.Contains(got, want) {
 			t.Errorf("the page says %q, the API %q", got, want)

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"slices"
 
 	"github.com/shoalgrid/shoal/internal/api"
 )
@@ -56,7 +57,7 @@ func (s *Site) job(r *http.Request) (*page, error) {
 		if err != nil {
 			return nil, err
 		}
-		data.Reasons = why.Reasons
+		data.Reasons = slices.DeleteFunc(why.Reasons, func(r api.Reason) bool { return r.Code == api.WhyWorking })
 	}
 	return &page{
 		Title: clean(cmp.Or(d.Job.Name, short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",

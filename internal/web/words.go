@@ -14,7 +14,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"short": short, "peer": shortPeer, "clean": clean, "count": count, "comma": comma, "size": size, "seconds": seconds,
-		"left": left, "rate": rate, "percent": percent, "join": strings.Join, "clock": clock,
+		"left": left, "rate": rate, "percent": percent, "tens": tens, "join": strings.Join, "clock": clock,
 		"state": stateWords, "donating": donatingWords, "where": where, "per": per, "first": first, "failure": failure, "class": class, "more": func(all int64, shown int) bool { return all > int64(shown) },
 		"mib": func(n uint64) uint64 { return n >> 20 }, "gib": func(n uint64) uint64 { return n >> 30 },
 		"arg": func(p *page, data any) map[string]any { return map[string]any{"Page": p, "Data": data} },
@@ -187,6 +187,9 @@ func percent(part, whole int64) int64 {
 	}
 	return part * 100 / whole
 }
+
+// tens is a percentage in steps of ten: what is read out must not change all the time.
+func tens(part, whole int64) int64 { return percent(part, whole) / 10 * 10 }
 
 // per is one number by another, or "-".
 func per(a, b int64) string {

@@ -9,22 +9,47 @@
     if (bar) bar.hidden = text === "";
   }
 
-  // hx-sse tells before it tries again, and what came of it.
-  document.addEventListener("htmx:sse:before:connection", (e) => {
-    if (e.detail.connection.attempt > 0) say("The node does not answer. This page goes on by itself when it is back.");
+  const gone = "The node does not answer. This page goes on by itself when it is back.";
+  const ended = "This page’s session has ended. Open a new one with: shoal ui";
+
+  // The stream of news. hx-sse goes on with one that was cut. What never began, ended for good or
+  // fell silent (a machine that slept) is begun again here: an open page always catches up.
+  const silence = 40e3; // the node says something every 15 s
+  let stream = null, asking = false, heard = Date.now(), blip = 0;
+  const on = (name, f) => document.addEventListener(name, f);
+  const ofMain = (f) => (e) => { if (e.target.id === "main") f(e); };
+
+  on("htmx:before:request", ofMain(() => { asking = true; }));
+  on("htmx:finally:request", ofMain(() => { asking = false; }));
+  on("htmx:error", ofMain(() => say(gone)));
+  on("htmx:response:error", ofMain((e) => say(e.detail.ctx.response.status === 401 ? ended : gone)));
+  on("htmx:sse:before:connection", (e) => {
+    stream = e.detail.connection;
+    clearTimeout(blip);
+    if (stream.attempt > 0) blip = setTimeout(() => say(gone), 1500);
   });
-  document.addEventListener("htmx:sse:after:connection", () => say(""));
-  document.addEventListener("htmx:sse:error", (e) => {
-    if (e.detail.status === 401) say("This page’s session has ended. Open a new one with: shoal ui");
+  on("htmx:sse:after:connection", () => { heard = Date.now(); clearTimeout(blip); say(""); });
+  on("htmx:sse:before:message", () => { heard = Date.now(); });
+  on("htmx:sse:error", (e) => {
+    if (e.detail.status !== 401) return;
+    clearTimeout(blip);
+    say(ended);
   });
+  on("htmx:sse:close", () => { stream = null; clearTimeout(blip); });
+  setInterval(() => {
+    const main = document.getElementById("main");
+    if (!main || !main.hasAttribute("hx-sse:connect")) return;
+    if (!stream && !asking) htmx.trigger(main, "live");
+    if (stream && stream.reader && Date.now() - heard > silence) stream.reader.cancel();
+  }, 1000);
 
   // A wish that did not get through: the node is gone.
-  document.addEventListener("htmx:error", () => {
+  on("htmx:error", () => {
     const notice = document.getElementById("notice");
     if (notice && lost() && !lost().hidden) notice.textContent = "Not done: the node does not answer.";
   });
 
-  document.addEventListener("input", (e) => {
+  on("input", (e) => {
     const slider = e.target;
     if (slider.type !== "range") return;
     const shown = document.querySelector('output[for="' + slider.id + '"]');
@@ -32,7 +57,7 @@
   });
 
   // Whoever fills in a field means the choice beside it.
-  document.addEventListener("focusin", (e) => {
+  on("focusin", (e) => {
     const row = e.target.closest("fieldset p");
     const choice = row && row.querySelector('input[type="radio"]');
     if (choice && e.target !== choice) choice.checked = true;
