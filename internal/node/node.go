@@ -349,6 +349,7 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 		return nil, p2p.ErrMalformed
 	}
 	n.counts.asked(verb)
+	n.keeper.Meet(from) // whoever speaks with this node is met, long before its first claim
 	switch verb {
 	case protocol.Board:
 		var q protocol.BoardRequest
@@ -395,6 +396,9 @@ func (n *Node) greetLoop(ctx context.Context, host *p2p.Host) {
 		case <-tick.C:
 		}
 		n.net.greet(ctx)
+		for _, id := range n.net.donating() {
+			n.keeper.Meet(id)
+		}
 		n.learnNames(ctx)
 	}
 }
