@@ -99,7 +99,7 @@ help: ## this list
 
 # The tests skip what they have no tool for; this says so beforehand.
 optional:
-	@for need in "clang-16:guests in C" "chromium:the web page" "qemu-aarch64:make test-arm64" "wazero:bench beside it" "parallel:bench beside it"; do \
+	@for need in "clang-16:guests in C" "chromium:the web page" "qemu-aarch64:make test-arm64" "wazero:bench beside it" "parallel:bench beside it" "tmux:the full screen of watch" "dbus-daemon:somebody at a desktop" "Xvfb:somebody at a screen"; do \
 	    command -v "$${need%%:*}" >/dev/null || echo "optional: $${need%%:*} is not installed ($${need#*:} left out)"; \
 	done
 
