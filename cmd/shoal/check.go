@@ -92,6 +92,9 @@ func (p *program) check(ctx context.Context, f *checkFlags, name string, args []
 	if err := checkNaN(f.nan); err != nil {
 		return err
 	}
+	if f.memory > jobs.MaxMemory {
+		return usage("--memory SIZE: most memory, up to "+size(jobs.MaxMemory), "--memory %s: more than the grid gives", size(uint64(f.memory)))
+	}
 	var input []byte
 	if f.input != "" {
 		if err := checkFile("input", f.input, f.input); err != nil {

@@ -76,7 +76,7 @@ func writeAll(w *tar.Writer, body []byte) error {
 func writeNew(name string, body []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".shoal-report-*")
 	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
+		return usage("name a file that can be written with --bundle FILE", "report %s: %s", name, unwrapPath(err))
 	}
 	defer os.Remove(f.Name())
 	if _, err := f.Write(body); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -77,6 +78,8 @@ func (s *simulation) check() error {
 		return usage(fmt.Sprintf("from 1 to %d", maxSimSeeds), "--seeds %d", s.seeds)
 	case s.liars < 0 || s.liarNodes() > s.nodes-2:
 		return usage("a share below 1, or a number; two of the nodes are to be honest", "--liars %g of %d nodes", s.liars, s.nodes)
+	case s.liars >= 1 && s.liars != math.Trunc(s.liars):
+		return usage("a share below 1, or a whole number", "--liars %g", s.liars)
 	case s.level != "standard":
 		return usage("standard", "--verify %s is not simulated", s.level)
 	}

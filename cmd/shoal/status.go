@@ -54,6 +54,9 @@ func (p *program) jobStatus(ctx context.Context, ref string) (err error) {
 
 // checkRef refuses what cannot be a job id, or the beginning of one.
 func checkRef(ref string) error {
+	if ref == "" {
+		return usage("shoal status lists the jobs known here", "an empty job id")
+	}
 	for _, r := range ref {
 		if (r < 'a' || r > 'z') && (r < '2' || r > '7') {
 			return &api.Error{Code: api.CodeNotFound, Message: "no job " + oneLine(ref) + ": ids have the letters a to z and digits 2 to 7"}

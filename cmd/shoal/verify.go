@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/verify"
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -75,6 +76,11 @@ func (p *program) verifyOptions(f *verifyFlags, inputs []string) (verify.Options
 	if f.rerun < 0 {
 		return o, usage("--rerun 3 runs three units again", "--rerun %d: not a number from 0", f.rerun)
 	}
+	if f.dir != "" {
+		if err := checkFolder(f.dir); err != nil {
+			return o, err
+		}
+	}
 	if f.submitter != "" {
 		if o.Submitter, err = jobs.ParseNodeID(f.submitter); err != nil {
 			return o, usage("shoal peers and shoal id print peer IDs: 12D3Koo…", "--submitter: %v", err)
@@ -97,6 +103,19 @@ func (p *program) verifyOptions(f *verifyFlags, inputs []string) (verify.Options
 	}
 	o.Inputs, err = p.givenInputs(f.lines, inputs)
 	return o, err
+}
+
+// checkFolder refuses outputs that are in no folder, before anything is read.
+func checkFolder(name string) error {
+	const hint = "-d DIR is the folder that shoal results wrote: "
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("folder %s: %s", name, unwrapPath(err)), Hint: hint + "ls -ld " + name}
+	case !info.IsDir():
+		return usage(hint+"shoal results JOB -d DIR", "%s is no folder", name)
+	}
+	return nil
 }
 
 // givenInputs are a job's inputs as they were given to submit; nil where none are.

@@ -183,6 +183,9 @@ func refusedEvidence(name string, r *verify.Report) error {
 	if r.Lacks != nil && r.Wrong == 1 {
 		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "give what is missing as it was given to submit: --program FILE, --data FILE, INPUT... or --lines FILE"}
 	}
+	if r.Wrong > 0 && r.Wrong == r.Units-r.Proved {
+		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "ask for the file again when the job is done, or take it as it is with --partial"}
+	}
 	return &api.Error{Code: api.CodeRefused, Message: what, Hint: "ask for the file again, and for the id of the job; shoal verify --output json lists all findings"}
 }
 
