@@ -1,6 +1,19 @@
 package worker
 
-import "github.com/shoalgrid/shoal/jobs"
+import (
+	"fmt"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+)
+
+// A job whose guests crash here, or give up, unit after unit is set aside: first for a minute,
+// then for twice as long each time, until one of its units runs.
+const (
+	strikes      = 3 // in a row
+	setAside     = time.Minute
+	setAsideMost = 4 * time.Hour
+)
 
 // Aside is why a job is set aside here for now, or "".
 func (w *Worker) Aside(id jobs.JobID) string {
@@ -11,4 +24,36 @@ func (w *Worker) Aside(id jobs.JobID) string {
 		return ""
 	}
 	return info.why
+}
+
+// strike notes that a unit of a job failed here, and sets the job aside when that was one too
+// many. w.mu is held.
+func (w *Worker) strike(info *jobInfo, why string) (aside bool) {
+	if w.rt.Now().Before(info.until) {
+		return true // it was held already
+	}
+	if info.strikes++; info.strikes < strikes {
+		return false
+	}
+	wait := asideFor(info.asides)
+	info.strikes, info.asides = 0, info.asides+1
+	info.until = w.rt.Now().Add(wait)
+	info.why = fmt.Sprintf("%s; tried again after %s", why, wait)
+	return true
+}
+
+// asideFor is how long a job is set aside that was so many times before.
+func asideFor(times int) time.Duration {
+	return min(setAside<<min(times, 10), setAsideMost)
+}
+
+// ran notes that a unit of a job was run, or given up. w.mu is held.
+func (w *Worker) ran(o *outcome) {
+	info := o.task.info
+	switch {
+	case !o.gaveUp:
+		info.strikes, info.asides = 0, 0
+	case !info.own:
+		w.strike(info, "its units are given up here: "+o.why)
+	}
 }

@@ -20,10 +20,8 @@ import (
 
 // How the feeder paces itself.
 const (
-	buffered      = 2 * time.Second // of work that is held beyond what runs
-	shardsPerLook = 8               // of one job, before the next job is looked at
-	strikes       = 3               // crashes of a job's guests before the job is set aside
-	setAside      = 15 * time.Minute
+	buffered      = 2 * time.Second  // of work that is held beyond what runs
+	shardsPerLook = 8                // of one job, before the next job is looked at
 	fetchAgain    = 20 * time.Second // after a program could not be had
 	maxFetches    = 4
 )
@@ -40,6 +38,7 @@ type jobInfo struct {
 	done      map[uint32]bool // shards in which all is decided
 	next      uint32          // shard to look at first
 	strikes   int
+	asides    int           // how often it was set aside without a unit that ran
 	until     time.Time     // set aside until then
 	why       string        // why it is set aside
 	cpu       time.Duration // of its last unit here

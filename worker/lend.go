@@ -18,6 +18,7 @@ func (w *Worker) Allow(m Mode, slots int, memory uint64) {
 		return
 	}
 	w.obey()
+	w.fit()
 	if m == Paused {
 		w.yield(func(t *task) bool { return !t.running || w.guests[t.slot] == nil }) // no guest yet
 	}
@@ -85,6 +86,31 @@ func (w *Worker) obey() {
 		if err := act(); err != nil {
 			w.cfg.Logger.Warn("guest could not be stopped or resumed", "stop", c.stop, "error", err)
 		}
+	}
+}
+
+// fit gives back what runs beyond the memory that is lent now, the last slots first. What stands
+// still is not meant: see Yield.
+func (w *Worker) fit() {
+	var running []*task
+	var taken uint64
+	w.mu.Lock()
+	if w.memory > 0 && w.mode != Paused {
+		for _, t := range w.tasks {
+			if t.running && !t.info.own {
+				running, taken = append(running, t), taken+need(t.info.job)
+			}
+		}
+	}
+	memory := w.memory
+	w.mu.Unlock()
+	slices.SortFunc(running, func(a, b *task) int { return cmp.Compare(b.slot, a.slot) })
+	for _, t := range running {
+		if taken <= memory {
+			return
+		}
+		taken -= need(t.info.job)
+		w.drop(t, true)
 	}
 }
 

@@ -85,7 +85,7 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 	w.mu.Lock()
 	for _, o := range batch {
 		delete(w.tasks, o.task.key())
-		o.task.info.strikes = 0
+		w.ran(o)
 		w.stats.Units++
 		if !o.task.info.own {
 			w.served[o.task.info.job.Head.Submitter] = true

@@ -47,6 +47,7 @@ type outcome struct {
 	task    *task
 	tuples  jobs.Digest
 	gaveUp  bool
+	why     string // it gave up, of the last input that did
 	inline  []byte
 	payload jobs.Blob
 	cpu     time.Duration
@@ -66,13 +67,7 @@ func (w *Worker) failed(t *task, err error) {
 		return
 	}
 	w.mu.Lock()
-	t.info.strikes++
-	aside := t.info.strikes >= strikes
-	if aside {
-		t.info.strikes = 0
-		t.info.until = w.rt.Now().Add(setAside)
-		t.info.why = fmt.Sprintf("its program could not be run here: %v", err)
-	}
+	aside := w.strike(t.info, fmt.Sprintf("its program could not be run here: %v", err))
 	w.mu.Unlock()
 	w.cfg.Logger.Warn("unit could not be run", t.key().ids(), "set_aside", aside, "error", err)
 	w.drop(t, true)
@@ -103,7 +98,9 @@ func (w *Worker) run(t *task, g Guest) (*outcome, error) {
 			out.Truncate(start) // a failure has no output
 		}
 		tuples[i], stderr[i] = r.Tuple, last(r.Stderr, jobs.MaxStderr)
-		o.gaveUp = o.gaveUp || r.Tuple.Outcome == jobs.GaveUp
+		if r.Tuple.Outcome == jobs.GaveUp {
+			o.gaveUp, o.why = true, r.Reason
+		}
 		o.cpu += r.CPU
 		cp.done(i, r.Tuple, stderr[i], out, start)
 	}

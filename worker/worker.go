@@ -72,6 +72,7 @@ type Input struct {
 type Report struct {
 	Tuple  jobs.Tuple
 	Stderr []byte
+	Reason string // why it gave up, for the owner of this machine
 	CPU    time.Duration
 }
 

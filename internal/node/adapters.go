@@ -13,6 +13,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/store"
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 	"github.com/shoalgrid/shoal/wasm"
@@ -74,7 +75,7 @@ func (b *blobs) Fetch(ctx context.Context, owner string, blob jobs.Blob, holders
 		if blob.Size <= protocol.MaxSmallBlob {
 			err = b.fetchSmall(ctx, blob, holders)
 		} else {
-			err = b.fetchLarge(ctx, blob, holders)
+			err = b.fetchLarge(ctx, blob, holders, strings.HasPrefix(owner, collect.OwnerPrefix))
 		}
 		if err != nil {
 			return err
@@ -105,8 +106,12 @@ func (b *blobs) fetchSmall(ctx context.Context, blob jobs.Blob, holders []jobs.N
 	return fmt.Errorf("blob %s: %w", blob.Digest, err)
 }
 
-func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.NodeID) error {
-	if why := b.moves.why(time.Now()); why != "" {
+// fetchLarge gets a blob by bitswap; wanted says that somebody here waits for it.
+func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.NodeID, wanted bool) error {
+	move := b.moves.pass
+	if wanted {
+		move = b.moves.carry
+	} else if why := b.moves.why(time.Now()); why != "" {
 		return errors.New(why)
 	}
 	host, err := b.net.up()
@@ -119,7 +124,7 @@ func (b *blobs) fetchLarge(ctx context.Context, blob jobs.Blob, holders []jobs.N
 	}
 	defer p.Close()
 	put := func(d jobs.Digest, data []byte) error {
-		if err := b.moves.pass(ctx, in, len(data)); err != nil {
+		if err := move(ctx, in, len(data)); err != nil {
 			return err
 		}
 		b.received.Add(uint64(len(data)))
@@ -180,7 +185,7 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 	if err != nil {
 		return worker.Report{}, err
 	}
-	return worker.Report{Tuple: tupleOf(r), Stderr: stderrOf(r), CPU: r.CPU}, nil
+	return worker.Report{Tuple: tupleOf(r), Stderr: stderrOf(r), Reason: r.Reason, CPU: r.CPU}, nil
 }
 
 // tupleOf is what others compare of a run.

@@ -125,7 +125,7 @@ func (n *Node) applyMode() {
 	}
 	stopped := ""
 	if d.on && !l.Bulk {
-		stopped = "metered connection: nothing large is moved"
+		stopped = wishes.MeteredNote
 	}
 	n.moves.wish(uint64(c.Rate), uint64(c.Monthly), stopped)
 	n.worker.Allow(mode, l.Slots, l.Memory)

@@ -37,6 +37,7 @@ const patience = 60 * time.Second
 type desk struct {
 	mu      sync.Mutex
 	left    time.Time // zero: somebody is there
+	tells   wishes.Readings
 	changed chan struct{}
 }
 
@@ -50,15 +51,22 @@ func (d *desk) Changed() <-chan struct{}      { return d.changed }
 func (d *desk) Readings() wishes.Readings {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.left.IsZero() {
-		return wishes.Readings{Idle: wishes.Know(time.Duration(0))}
+	r := d.tells
+	r.Idle = wishes.Know(time.Duration(0))
+	if !d.left.IsZero() {
+		r.Idle = wishes.Know(time.Since(d.left))
 	}
-	return wishes.Readings{Idle: wishes.Know(time.Since(d.left))}
+	return r
 }
 
-func (d *desk) set(left time.Time) {
+func (d *desk) set(left time.Time) { d.change(func() { d.left = left }) }
+
+// tell changes what the machine tells of itself.
+func (d *desk) tell(f func(*wishes.Readings)) { d.change(func() { f(&d.tells) }) }
+
+func (d *desk) change(f func()) {
 	d.mu.Lock()
-	d.left = left
+	f()
 	d.mu.Unlock()
 	select {
 	case d.changed <- struct{}{}:
@@ -72,11 +80,15 @@ func (d *desk) leave()   { d.set(time.Now()) }
 // opened is a node that runs until the test ends.
 func opened(t *testing.T, m node.Machine, donate bool, settings map[string]string) *node.Node {
 	t.Helper()
+	return openedIn(t, t.TempDir(), m, donate, settings)
+}
+
+func openedIn(t *testing.T, home string, m node.Machine, donate bool, settings map[string]string) *node.Node {
+	t.Helper()
 	flags := map[string]string{"listen": "127.0.0.1:0", "mdns": "false"}
 	for name, text := range settings {
 		flags[name] = text
 	}
-	home := t.TempDir()
 	c, err := config.Load(home, func(string) (string, bool) { return "", false }, flags)
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +156,18 @@ func until(t *testing.T, what string, cond func() bool) time.Duration {
 // them: "RT" is one that runs and one that stands still.
 func guests(t *testing.T) string {
 	t.Helper()
+	var states strings.Builder
+	for _, pid := range guestPIDs(t) {
+		if used, err := strconv.Atoi(field(pid, 14)); err == nil && used > startTicks {
+			states.WriteString(field(pid, 3))
+		}
+	}
+	return states.String()
+}
+
+// guestPIDs are this process's run children.
+func guestPIDs(t *testing.T) (pids []string) {
+	t.Helper()
 	kids, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
 	if err != nil {
 		t.Skip("the children of a process are not to be had here: ", err)
@@ -157,7 +181,6 @@ func guests(t *testing.T) string {
 			kids = append(append(kids, ' '), text...)
 		}
 	}
-	var states strings.Builder
 	seen := map[string]bool{}
 	for _, pid := range strings.Fields(string(kids)) {
 		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
@@ -165,11 +188,9 @@ func guests(t *testing.T) string {
 			continue
 		}
 		seen[pid] = true
-		if used, err := strconv.Atoi(field(pid, 14)); err == nil && used > startTicks {
-			states.WriteString(field(pid, 3))
-		}
+		pids = append(pids, pid)
 	}
-	return states.String()
+	return pids
 }
 
 // startTicks is the CPU time that a guest's process needs before its first input, and more.

@@ -12,10 +12,12 @@ import (
 	"github.com/shoalgrid/shoal/internal/store"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/disk"
+	"github.com/shoalgrid/shoal/jobs/submit"
 )
 
 // transfers hold what moves between this node and others in large blobs to what its owner
-// wishes: whether at all, how fast, how much a month. It counts what has moved.
+// wishes: whether at all, how fast, how much a month. It counts what has moved. Only the rate is
+// for the owner's own jobs, too.
 type transfers struct {
 	table disk.Disk
 
@@ -77,19 +79,25 @@ func (t *transfers) refusal(now time.Time) string {
 	case t.stopped != "":
 		return t.stopped
 	case t.monthly > 0 && t.moved >= t.monthly:
-		return fmt.Sprintf("the month's %d MiB of transfers are used up: nothing large is moved", t.monthly>>20)
+		return fmt.Sprintf("the month's %d MiB of transfers are used up: nothing large is moved but for your own jobs", t.monthly>>20)
 	}
 	return ""
 }
 
-// pass lets so many bytes move one way, when it is time for them.
+// pass lets so many bytes of others' jobs move one way, when it is time for them.
 func (t *transfers) pass(ctx context.Context, way int, bytes int) error {
-	now := time.Now()
-	t.mu.Lock()
-	if why := t.refusal(now); why != "" {
-		t.mu.Unlock()
+	if why := t.why(time.Now()); why != "" {
 		return errors.New(why)
 	}
+	return t.carry(ctx, way, bytes)
+}
+
+// carry is pass for the owner's own jobs: they are counted, and move at the rate that is wished,
+// but nothing stops them. Who submits over a metered connection has decided that.
+func (t *transfers) carry(ctx context.Context, way int, bytes int) error {
+	now := time.Now()
+	t.mu.Lock()
+	t.refusal(now) // a month may be over
 	t.moved += uint64(bytes)
 	var wait time.Duration
 	if t.rate > 0 {
@@ -139,7 +147,7 @@ func (t *transfers) keep(ctx context.Context) error {
 	return t.put(ctx, month, moved)
 }
 
-// blocks is what bitswap serves: nothing while nothing large is moved.
+// blocks is what bitswap serves: while nothing large is moved, the owner's own jobs alone.
 type blocks struct {
 	b     *store.Blobs
 	moves *transfers
@@ -147,9 +155,12 @@ type blocks struct {
 }
 
 func (s blocks) Block(ctx context.Context, d jobs.Digest) ([]byte, error) {
+	if !s.moving(d) {
+		return nil, errStill
+	}
 	block, err := s.b.Block(ctx, d)
 	if err == nil {
-		err = s.moves.pass(ctx, out, len(block))
+		err = s.moves.carry(ctx, out, len(block))
 	}
 	if err != nil {
 		return nil, err
@@ -159,5 +170,12 @@ func (s blocks) Block(ctx context.Context, d jobs.Digest) ([]byte, error) {
 }
 
 func (s blocks) HasBlock(_ context.Context, d jobs.Digest) (bool, error) {
-	return s.moves.why(time.Now()) == "" && s.b.HasBlock(d), nil
+	return s.b.HasBlock(d) && s.moving(d), nil
+}
+
+var errStill = errors.New("nothing large is moved now")
+
+// moving reports whether a block may be served now.
+func (s blocks) moving(d jobs.Digest) bool {
+	return s.moves.why(time.Now()) == "" || s.b.BlockHeld(d, submit.OwnerPrefix)
 }

@@ -1,14 +1,18 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/store"
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/submit"
 )
 
 func counter(t *testing.T, home string) *transfers {
@@ -84,5 +88,45 @@ func TestTheMonthIsCountedAcrossRestarts(t *testing.T) {
 	again.wish(0, 0, "metered")
 	if why := again.why(time.Now()); why != "metered" {
 		t.Errorf("why: %q", why)
+	}
+}
+
+// Over a metered connection the blobs of others stay where they are; one's own job goes on.
+func TestOwnJobsMoveAllTheSame(t *testing.T) {
+	s, err := store.Open(t.TempDir(), store.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	moves := &transfers{table: table{s.Table("lending")}, month: time.Now().Format(monthLayout)}
+	b := blocks{s.Blobs(), moves, new(atomic.Uint64)}
+	hold := func(owner string, fill byte) (whole jobs.Digest, block jobs.Digest) {
+		t.Helper()
+		text := bytes.Repeat([]byte{fill}, jobs.BlockSize+1)
+		blob, err := s.Blobs().PutBytes(text)
+		if err == nil {
+			err = s.Blobs().Hold(t.Context(), owner, blob.Digest, time.Now().Add(time.Hour))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blob.Digest, jobs.Sum(text[:jobs.BlockSize])
+	}
+	list, own := hold(submit.Owner(jobs.JobID{1}), 1)
+	_, others := hold(keptPrefix+"x", 2)
+	for _, c := range []struct {
+		stopped string
+		block   jobs.Digest
+		want    bool
+	}{{"", own, true}, {"", others, true}, {"metered", list, true}, {"metered", own, true}, {"metered", others, false}} {
+		moves.wish(0, 0, c.stopped)
+		has, err := b.HasBlock(t.Context(), c.block)
+		_, got := b.Block(t.Context(), c.block)
+		if err != nil || has != c.want || (got == nil) != c.want {
+			t.Errorf("stopped %q, own %v: has it %v, gives it %v, %v", c.stopped, c.block != others, has, got == nil, err)
+		}
+	}
+	if moves.moved < 3*jobs.BlockSize {
+		t.Errorf("own bytes are not counted: %d", moves.moved)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
@@ -55,6 +57,23 @@ func (b *Blobs) Block(ctx context.Context, d jobs.Digest) ([]byte, error) {
 func (b *Blobs) HasBlock(d jobs.Digest) bool {
 	_, ok := b.BlockSize(d)
 	return ok
+}
+
+// BlockHeld reports whether a blob that the digest names, or that has such a block, is held by an
+// owner whose name begins with prefix.
+func (b *Blobs) BlockHeld(d jobs.Digest, prefix string) bool {
+	held := func(blob jobs.Digest) bool {
+		owners, err := b.holders(blob)
+		return err == nil && slices.ContainsFunc(owners, func(h holder) bool { return strings.HasPrefix(h.owner, prefix) })
+	}
+	if held(d) {
+		return true
+	}
+	kvs, _, err := b.s.page(bucketBlocks, d[:], nil)
+	return err == nil && slices.ContainsFunc(kvs, func(kv KV) bool {
+		blob, _, err := decodeBlock(kv.Key, kv.Value)
+		return err == nil && held(blob)
+	})
 }
 
 // BlockSize is the size of what Block would return.

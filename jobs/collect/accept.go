@@ -25,7 +25,10 @@ func unitKey(ref protocol.ShardRef, unit uint16) []byte {
 }
 
 // Owner is the name under which a job's collected outputs are held.
-func Owner(id jobs.JobID) string { return "results/" + id.String() }
+func Owner(id jobs.JobID) string { return OwnerPrefix + id.String() }
+
+// OwnerPrefix begins the owners of answers that this node collects.
+const OwnerPrefix = "results/"
 
 // unit is an accepted unit: where the answer of each of its inputs is.
 type unit struct {

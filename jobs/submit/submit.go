@@ -118,7 +118,10 @@ const holdFor = 3 * 24 * time.Hour
 const makingFor = 24 * time.Hour
 
 // Owner is the name under which the blobs of a job are held.
-func Owner(id jobs.JobID) string { return "own/" + id.String() }
+func Owner(id jobs.JobID) string { return OwnerPrefix + id.String() }
+
+// OwnerPrefix begins the owners of what this node has submitted.
+const OwnerPrefix = "own/"
 
 // Find gives the open or finished job of the same content, if there is one.
 func (s *Submitter) Find(content jobs.Digest) (jobs.JobID, bool, error) {

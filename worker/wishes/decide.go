@@ -266,6 +266,6 @@ func (d *Decision) remark(w *Wishes, r *Readings, inUse bool) {
 	}
 	if r.Metered.or(false) && !w.Metered {
 		d.Bulk = false
-		d.Notes = append(d.Notes, meteredNote)
+		d.Notes = append(d.Notes, MeteredNote)
 	}
 }

@@ -255,3 +255,28 @@ func maybe[T any](t *rapid.T, name string, g *rapid.Generator[T]) Known[T] {
 	}
 	return Unknown[T]("not known")
 }
+
+// A clock that jumps, at any time, makes nobody wait for longer than they would have from then
+// on, and nobody run beside a user.
+func TestClockJumps(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"an hour back": -time.Hour, "a year ahead": 365 * 24 * time.Hour, "a second back": -time.Second} {
+		w, r, s, at := Default(), machine(), &State{}, noon()
+		r.Idle, r.OnBattery = Know(time.Second), Know(true)
+		Decide(w, r, s, at)
+		at = at.Add(jump)
+		if d := Decide(w, r, s, at); !d.Paused {
+			t.Errorf("%s: runs beside its user", name)
+		}
+		r.OnBattery = Know(false)
+		var waited time.Duration
+		for ; waited <= w.IdleAfter+batteryHold; waited += time.Second {
+			r.Idle = Know(time.Second + waited)
+			if !Decide(w, r, s, at.Add(waited)).Paused {
+				break
+			}
+		}
+		if waited < w.IdleAfter-2*time.Second || waited > w.IdleAfter {
+			t.Errorf("%s: runs after %s without input", name, waited)
+		}
+	}
+}

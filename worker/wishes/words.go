@@ -87,8 +87,8 @@ func diskFull(since time.Time, keep uint64) Reason {
 // besideUser says why less than all is lent to an owner who lends always.
 const besideUser = "fewer cores: computer in use"
 
-// meteredNote says what does not happen on such a connection.
-const meteredNote = "metered connection: nothing large is moved"
+// MeteredNote says what does not happen on such a connection.
+const MeteredNote = "metered connection: nothing large is moved but for your own jobs"
 
 func noInput(why string) string {
 	if why == "" {
