@@ -22,11 +22,12 @@ const (
 	KindControl                   // submitter: the job is cancelled, collected or extended
 	KindAsk                       // submitter: these units need more votes than their policy's
 	KindDraw                      // submitter: a fresh secret to give some units out by
+	KindFinal                     // submitter: these answers are accepted, and nothing changes that
 
 	numKinds
 )
 
-var kindNames = [numKinds]string{"", "placement", "receipt", "handover", "grant", "seal", "reveal", "control", "ask", "draw"}
+var kindNames = [numKinds]string{"", "placement", "receipt", "handover", "grant", "seal", "reveal", "control", "ask", "draw", "final"}
 
 // String is the kind's name.
 func (k Kind) String() string {
@@ -147,6 +148,18 @@ type UnitAsk struct {
 	Votes uint8
 }
 
+// Final is the submitter's word that a job is done, and with which answers: of some consecutive
+// units of the shard what their accepted answer's tuples are named by. It is signed when every unit
+// of the job is accepted and nothing can fall any more. The same answers make the same record.
+type Final struct {
+	_       struct{} `cbor:",toarray"`
+	Number  uint16   // units from FinalUnits times this
+	Answers []Digest // one for each unit, in order
+}
+
+// FinalUnits is how many consecutive units one final record speaks of, at most.
+const FinalUnits = 512
+
 // OwnRun is the number of votes that asks for the submitter's own run.
 const OwnRun = 0xff
 
@@ -195,7 +208,7 @@ type Record struct {
 	Job    JobID
 	Shard  uint32
 	Kind   Kind
-	Body   any // *Placement, *Receipt, *Handover, *Grant, *Seal, *Reveal, *Control, *Ask or *Draw
+	Body   any // *Placement, *Receipt, *Handover, *Grant, *Seal, *Reveal, *Control, *Ask, *Draw or *Final
 
 	entry Entry // Path always filled in, so that the record can travel alone
 	count uint16
@@ -242,6 +255,8 @@ func kindOf(body any) (Kind, error) {
 		return KindAsk, nil
 	case *Draw:
 		return KindDraw, nil
+	case *Final:
+		return KindFinal, nil
 	}
 	return 0, fmt.Errorf("%T is not the body of a record", body)
 }
@@ -268,6 +283,8 @@ func decodeBody(kind Kind, b []byte) (any, error) {
 		body = new(Ask)
 	case KindDraw:
 		body = new(Draw)
+	case KindFinal:
+		body = new(Final)
 	default:
 		return nil, fmt.Errorf("unknown record kind %d", kind)
 	}
@@ -318,6 +335,11 @@ func validateBody(body any) error {
 		if b.Number >= UnitsPerShard/DrawUnits {
 			return fmt.Errorf("draw %d: a shard has %d", b.Number, UnitsPerShard/DrawUnits)
 		}
+	case *Final:
+		if b.Number >= UnitsPerShard/FinalUnits {
+			return fmt.Errorf("final %d: a shard has %d", b.Number, UnitsPerShard/FinalUnits)
+		}
+		return within("answers", len(b.Answers), FinalUnits)
 	}
 	return nil
 }

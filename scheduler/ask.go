@@ -38,7 +38,7 @@ func (l *Ledger) Named(n int) []jobs.NodeID { return l.units[n].voters }
 // for: at its level keepers gather, and only the submitter finishes.
 func (u *unit) reopen() {
 	v := &u.verdict
-	if int(u.asked) <= len(v.Votes) || slices.ContainsFunc(v.Votes, func(x Vote) bool { return x.Own }) {
+	if v.chosen > 0 || int(u.asked) <= len(v.Votes) || slices.ContainsFunc(v.Votes, func(x Vote) bool { return x.Own }) {
 		return
 	}
 	v.State = Open

@@ -43,6 +43,8 @@ type Ledger struct {
 	draws  []draw
 	redraw bool // the draws are not up to date
 
+	finals [jobs.UnitsPerShard / jobs.FinalUnits]*jobs.Record // the submitter's last word
+
 	convicted map[jobs.NodeID]Equivocation
 	dealings  Dealings
 
@@ -231,6 +233,13 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 		if !own {
 			return false, ErrAuthor
 		}
+	case *jobs.Final:
+		if !own || l.job.Head.Policy.Level < jobs.Strong {
+			return false, ErrAuthor
+		}
+		if len(b.Answers) != l.finalUnits(b.Number) {
+			return false, ErrNoUnit
+		}
 	case *jobs.Grant:
 		if !slices.Contains(b.Set, r.Author) {
 			return false, ErrAuthor
@@ -261,6 +270,8 @@ func (l *Ledger) applyGeneral(r *jobs.Record) (bool, error) {
 		l.named(r.ID, b)
 	case *jobs.Ask:
 		l.askedFor(b)
+	case *jobs.Final:
+		l.finished(r, b)
 	}
 	return true, nil
 }

@@ -63,7 +63,8 @@ type Verdict struct {
 
 	Done, Failed, Stuck uint64 // inputs decided (failures included), failures, given up
 
-	inputs, need int
+	inputs, need     int
+	chosen, supports int // the vote, from 1, that the submitter's last word names, and how many say the same
 }
 
 // Inputs is the number of inputs that were judged: none while there are no votes.
@@ -72,6 +73,13 @@ func (v *Verdict) Inputs() int { return v.inputs }
 // Input is what the votes amount to for one input. It is judged anew: a shard can have four
 // million inputs, and few are ever asked for.
 func (v *Verdict) Input(i int) InputVerdict {
+	if v.chosen > 0 {
+		t := v.Votes[v.chosen-1].Tuples[i]
+		if t.Outcome == jobs.GaveUp {
+			return InputVerdict{State: Stuck, Tuple: t, Votes: v.supports}
+		}
+		return decided(t, v.supports)
+	}
 	in, _ := judgeInput(v.Votes, i, v.need, nil)
 	return in
 }
@@ -102,6 +110,9 @@ func (l *Ledger) judged(n int) *unit {
 	before, decided := u.verdict.Votes, u.verdict.State.Decided()
 	u.sealed, u.sealers = l.sealed(u)
 	u.verdict = judge(l.votes(u), int(u.inputs), int(l.job.Head.Policy.Votes))
+	if answer, ok := l.Final(n); ok {
+		u.verdict.settle(answer)
+	}
 	u.reopen()
 	u.fresh, u.wake = true, time.Time{}
 	u.held = u.held && u.verdict.State.Decided()
@@ -198,19 +209,8 @@ func judge(votes []Vote, inputs, need int) Verdict {
 	var scratch [jobs.MaxVotes]tally
 	for i := range inputs {
 		in, missing := judgeInput(votes, i, need, scratch[:0])
-		if weight(in.State) > weight(v.State) {
-			v.State = in.State
-		}
 		v.Wanted = max(v.Wanted, min(len(votes)+missing, jobs.MaxVotes))
-		switch in.State {
-		case Agreed:
-			v.Done++
-		case Failed:
-			v.Done++
-			v.Failed++
-		case Stuck:
-			v.Stuck++
-		}
+		v.count(in.State)
 	}
 	return v
 }

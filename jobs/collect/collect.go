@@ -69,7 +69,8 @@ type Collector struct {
 	trial *trial // nil where what the keepers' records say is all
 
 	mu        sync.Mutex
-	final     bool // at strong: nothing that was accepted can fall any more
+	final     bool            // at strong: nothing that was accepted can fall any more
+	said      map[uint32]bool // shards of another's job about which its last word is known
 	manifests map[uint32]*listed
 	accepted  map[uint32][]scheduler.State // by shard and unit; Open: not accepted
 	summaries map[uint32]*scheduler.Summary
@@ -104,7 +105,7 @@ func New(cfg Config, job *jobs.Job) (*Collector, error) {
 	c := &Collector{
 		cfg: cfg, rt: strand.Or(cfg.Runtime), job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]scheduler.State{},
 		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, donors: map[jobs.NodeID]evidence.Share{},
-		reading: newReading(),
+		reading: newReading(), said: map[uint32]bool{},
 	}
 	if cfg.Judge != nil && job.Head.Policy.Level >= jobs.Strong {
 		var err error
@@ -115,7 +116,17 @@ func New(cfg Config, job *jobs.Job) (*Collector, error) {
 			return c, err
 		}
 	}
-	return c, c.restore()
+	if err := c.restore(); err != nil || !c.readsFinal() {
+		return c, err
+	}
+	for shard := range job.Head.Shards() {
+		rs, err := c.finals(protocol.ShardRef{Job: job.ID, Shard: shard})
+		if err != nil {
+			return c, err
+		}
+		c.said[shard] = len(rs) > 0
+	}
+	return c, nil
 }
 
 // Job is the job being collected.
@@ -162,6 +173,9 @@ func (c *Collector) Run(ctx context.Context) error {
 		if _, ok := done.Take(ctx, c.rt, strand.Forever); !ok {
 			return ctx.Err()
 		}
+	}
+	if c.trial != nil {
+		c.tellFinal(ctx)
 	}
 	return nil
 }
@@ -269,14 +283,18 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 		slices.Sort(todo)
 	}
 	c.recount(ref.Shard)
+	last := c.readsFinal() && c.completeLocked(ref.Shard) && !c.said[ref.Shard]
 	c.mu.Unlock()
 	c.changed.Raise()
-	if len(todo) == 0 {
+	if len(todo) == 0 && !last {
 		return nil
 	}
 	set, err := c.cfg.Keepers.Keepers(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if last {
+		return c.lookFinal(ctx, ref, m, set)
 	}
 	if c.trial != nil {
 		return c.judgeShard(ctx, ref, m, set, todo)
@@ -345,7 +363,7 @@ func (c *Collector) complete(shard uint32) bool {
 	if c.trial != nil {
 		return c.final
 	}
-	return c.completeLocked(shard)
+	return c.completeLocked(shard) && (c.said[shard] || !c.readsFinal())
 }
 
 // completeLocked reports whether all of a shard is accepted. The caller holds mu.

@@ -260,6 +260,15 @@ func (c *Collector) judgeShard(ctx context.Context, ref protocol.ShardRef, m *jo
 	for _, n := range todo {
 		c.openVotes(ctx, ref, m, ledger, int(n), set)
 		v := ledger.Verdict(int(n))
+		if answer, ok := ledger.Final(int(n)); ok {
+			u, uerr := c.adopt(ctx, ref, m, ledger, n, answer, set)
+			if uerr != nil {
+				err = uerr // judging it again could contradict what was said
+				continue
+			}
+			done = append(done, judged{n, u})
+			continue
+		}
 		votes := votesOf(ledger, v, int(c.job.Head.Policy.Votes))
 		d := c.trial.decide(c.rt.Now(), ref, n, votes, unnamed(ledger, n, whom))
 		if d.Step == trust.More && exhausted(votes, whom) {
@@ -436,29 +445,37 @@ func (c *Collector) reopen(ctx context.Context) error {
 	for _, at := range c.trial.again() {
 		ref := protocol.ShardRef{Job: c.job.ID, Shard: at / jobs.UnitsPerShard}
 		n := uint16(at % jobs.UnitsPerShard)
-		c.mu.Lock()
-		stood := c.accepted[ref.Shard] != nil && c.accepted[ref.Shard][n] != scheduler.Open
-		c.mu.Unlock()
-		if !stood {
-			continue
-		}
-		raw, ok, err := c.cfg.Disk.Get(unitKey(ref, n))
-		if err != nil || !ok {
+		if err := c.takeBack(ctx, ref, n); err != nil {
 			return err
 		}
-		var u unit
-		if err := jobs.Decode(raw, protocol.MaxMessage, &u); err != nil {
-			return err
-		}
-		if err := c.cfg.Disk.Delete(ctx, unitKey(ref, n)); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		c.accepted[ref.Shard][n] = scheduler.Open
-		c.discount(&u, c.inputsOf(&u))
-		c.recount(ref.Shard)
-		c.mu.Unlock()
 	}
+	return nil
+}
+
+// takeBack makes a unit open again that was accepted.
+func (c *Collector) takeBack(ctx context.Context, ref protocol.ShardRef, n uint16) error {
+	c.mu.Lock()
+	stood := c.accepted[ref.Shard] != nil && c.accepted[ref.Shard][n] != scheduler.Open
+	c.mu.Unlock()
+	if !stood {
+		return nil
+	}
+	raw, ok, err := c.cfg.Disk.Get(unitKey(ref, n))
+	if err != nil || !ok {
+		return err
+	}
+	var u unit
+	if err := jobs.Decode(raw, protocol.MaxMessage, &u); err != nil {
+		return err
+	}
+	if err := c.cfg.Disk.Delete(ctx, unitKey(ref, n)); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.accepted[ref.Shard][n] = scheduler.Open
+	c.discount(&u, c.inputsOf(&u))
+	c.recount(ref.Shard)
 	return nil
 }
 
@@ -467,7 +484,7 @@ func (c *Collector) finish(ctx context.Context) error {
 	if !c.Complete() || len(c.trial.again()) > 0 {
 		return nil
 	}
-	if err := c.cfg.Disk.Put(ctx, disk.Pair{Key: jobKey(finalPrefix, c.job.ID), Value: []byte{1}}); err != nil {
+	if err := c.sayFinal(ctx); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -149,7 +149,7 @@ func (c *Collector) Progress(now time.Time) Progress {
 	if !c.finalLocked() {
 		p.Provisional = t.Units
 	}
-	if p.Final = t.Units == uint64(c.job.Head.Units) && (c.trial == nil || c.final); !p.Final {
+	if p.Final = t.Units == uint64(c.job.Head.Units) && c.finishedLocked(); !p.Final {
 		p.Forecast = r.pace.Forecast(now, p.Inputs-t.Done-t.StuckInputs)
 	}
 	return p
@@ -165,11 +165,22 @@ func (c *Collector) Pace() []pace.Sample {
 // finalLocked reports whether what is accepted is final. Paranoid needs nobody's word but the
 // votes'; at strong any answer may fall until all are in. The caller holds mu.
 func (c *Collector) finalLocked() bool {
-	switch c.job.Head.Policy.Level {
-	case jobs.Strong:
-		return c.trial != nil && c.final
-	case jobs.Paranoid:
-		return c.trial != nil
+	return c.finishedLocked() || c.job.Head.Policy.Level == jobs.Paranoid && c.trial != nil
+}
+
+// finishedLocked reports whether the submitter's key has finished the job, where it takes that.
+// The caller holds mu.
+func (c *Collector) finishedLocked() bool {
+	switch {
+	case c.trial != nil:
+		return c.final
+	case !c.readsFinal():
+		return true
+	}
+	for shard := range c.job.Head.Shards() {
+		if !c.said[shard] {
+			return false
+		}
 	}
 	return true
 }

@@ -187,11 +187,15 @@ func (c *checker) shardPart() error {
 	}
 	l := scheduler.NewLedger(c.job, c.shard, c.manifest)
 	for _, r := range c.custody {
-		if r.Kind != jobs.KindPlacement && r.Kind != jobs.KindReceipt && r.Kind != jobs.KindHandover {
+		switch r.Kind {
+		case jobs.KindPlacement, jobs.KindReceipt, jobs.KindHandover, jobs.KindFinal:
+			c.apply(where, l, r)
+		default:
 			c.report.find(where, "%s does not belong here", name(r))
-			continue
 		}
-		c.apply(where, l, r)
+	}
+	if _, said := l.Finals(); !said && !c.o.Partial && c.job.Head.Policy.Level >= jobs.Strong {
+		c.report.find(all, "agreed, not final: at %s only the submitter's key finishes, and its word is not here", c.job.Head.Policy.Level)
 	}
 	return nil
 }

@@ -6,7 +6,8 @@
 //
 //	opening                the schema, and the job's head as its submitter signed it
 //	shard, for each one    its manifest with the path to the head's root, and who has custody of it:
-//	                       placements by the submitter, receipts, hand-overs by custodians
+//	                       placements by the submitter, receipts, hand-overs by custodians; at
+//	                       strong and paranoid the submitter's last word on its answers
 //	chunk, until the       some consecutive units: for each the reveals that are its votes, the seals
 //	shard's units are      that they open or name, the grants those lean on, and the tuples of votes
 //	all there              whose payload is a blob

@@ -131,6 +131,8 @@ func TestRefusals(t *testing.T) {
 		for _, x := range all {
 			w.reveal(x, all...)
 		}
+		v := w.ledgers[0].Verdict(0)
+		w.sign(w.submitter, 0, &jobs.Final{Answers: []jobs.Digest{v.Votes[0].Reveal.Body.(*jobs.Reveal).Tuples}})
 	}
 	for _, c := range []struct {
 		name   string

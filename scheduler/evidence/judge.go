@@ -29,6 +29,9 @@ func (c *checker) unit(n int) error {
 		}
 		return nil
 	}
+	if _, said := c.ledger.Final(n); said && !v.Settled() {
+		r.find(where, "the answer that the submitter says is final is not among its votes")
+	}
 	u.Standing = standingOf(v, int(c.job.Head.Policy.Votes))
 	if what := unmet(c.ledger, v, u.Standing); what != "" {
 		r.find(where, "%s", what)

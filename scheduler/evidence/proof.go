@@ -46,7 +46,7 @@ func Of(l *scheduler.Ledger, unit int) Proof {
 }
 
 // Custody picks out of a ledger who has custody of the shard: the submitter's placements, the
-// receipts they name, and the hand-overs by custodians.
+// receipts they name, and the hand-overs by custodians; and the submitter's last word.
 func Custody(l *scheduler.Ledger) []*jobs.Record {
 	named := map[jobs.Digest]bool{}
 	general := l.General()
@@ -60,7 +60,7 @@ func Custody(l *scheduler.Ledger) []*jobs.Record {
 	custodians := l.Custodians()
 	return slices.DeleteFunc(general, func(r *jobs.Record) bool {
 		switch r.Kind {
-		case jobs.KindPlacement:
+		case jobs.KindPlacement, jobs.KindFinal:
 			return false
 		case jobs.KindReceipt:
 			return !named[r.ID]

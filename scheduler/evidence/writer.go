@@ -42,11 +42,20 @@ func (w *Writer) Shard(manifest []byte, proof []jobs.Digest, custody, grants []*
 		w.grants[g.ID] = g
 	}
 	w.chunk = chunk{}
-	slices.SortStableFunc(custody, func(a, b *jobs.Record) int { return cmp.Compare(a.Kind, b.Kind) })
+	slices.SortStableFunc(custody, func(a, b *jobs.Record) int { return cmp.Compare(room(a), room(b)) })
 	custody = custody[:min(len(custody), MaxCustody)]
 	err := writeSection(w.w, shardPart{Shard: w.next, Manifest: manifest, Proof: proof, Custody: sorted(custody)})
 	w.next++
 	return err
+}
+
+// room is in what order records of custody are written while there is room: the submitter's last
+// word first.
+func room(r *jobs.Record) jobs.Kind {
+	if r.Kind == jobs.KindFinal {
+		return 0
+	}
+	return r.Kind
 }
 
 // Unit adds the next unit of the shard. The zero proof stands for a unit without a verdict.

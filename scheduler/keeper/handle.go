@@ -294,7 +294,8 @@ func (s *shard) readable(n int, all bool) []*jobs.Record {
 	}
 	// At strong and paranoid nothing is decided before the submitter says so, and who votes late
 	// must not be able to copy.
-	if all || s.job.Head.Policy.Level < jobs.Strong && s.ledger.Verdict(n).State.Decided() {
+	v := s.ledger.Verdict(n)
+	if all || v.Settled() || s.job.Head.Policy.Level < jobs.Strong && v.State.Decided() {
 		rs = append(rs, s.ledger.Reveals(n)...)
 	}
 	return rs

@@ -275,6 +275,15 @@ func (a *Acceptance) Again() []uint32 {
 	return out
 }
 
+// Adopt takes up an answer that the submitter has said is final, maybe on another machine with its
+// key: nothing can bring it down, and nobody is credited or blamed for it here.
+func (a *Acceptance) Adopt(n uint32, answer jobs.Digest) Decision {
+	delete(a.again, n)
+	u := &a.units[n]
+	u.accepted, u.stood, u.own, u.answer = true, true, true, answer
+	return Decision{Step: Accept, Answer: answer, Own: true}
+}
+
 // Standing is what is to be kept of a unit for Restore.
 type Standing struct {
 	_        struct{} `cbor:",toarray"`
