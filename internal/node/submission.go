@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -192,6 +193,12 @@ func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*
 	if err != nil {
 		return nil, err
 	}
+	if units := jobs.UnitCount(in.Count(), perUnit, ramp(&s)); units > maxUnits {
+		return nil, &api.Error{
+			Code: api.CodeRefused, Message: fmt.Sprintf("%d inputs are %d units of %d: at most %d units a job", in.Count(), units, perUnit, maxUnits),
+			Hint: "give it as several jobs, or more inputs a unit: --per-unit " + strconv.Itoa(jobs.MaxUnitInputs),
+		}
+	}
 	if s.DryRun {
 		return n.dryRun(ctx, &h, in, perUnit, ramp(&s))
 	}
@@ -214,6 +221,10 @@ func createError(err error) error {
 	}
 	return &api.Error{Code: api.CodeRefused, Message: "the job cannot be made: " + err.Error(), Hint: "shoal help submit"}
 }
+
+// maxUnits is how many units a job of this home may have: some two thousand shards, which are
+// placed in minutes and fill a few GiB. The protocol knows larger ones; nobody has tried them.
+const maxUnits = 2 << 20
 
 // ramp is whether a person waits for the answers: then the first units are small. One who chose
 // the size of units gets that.
