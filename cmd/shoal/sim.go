@@ -53,7 +53,7 @@ machine, so one line replays whatever was found.`,
 	f.IntVar(&s.nodes, "nodes", 12, "`M` nodes that keep and donate, liars included")
 	f.Float64Var(&s.liars, "liars", 0, "`F` of them lie: a share below 1, or a number")
 	f.IntVar(&s.units, "units", 0, "`U` units of work; 0: as the seed draws it")
-	f.StringVar(&s.level, "verify", "standard", "verification `LEVEL`: standard")
+	f.StringVar(&s.level, "verify", "standard", "verification `LEVEL`: standard, strong")
 	f.BoolVar(&s.calm, "calm", false, "no faults, only liars")
 	f.BoolVar(&s.fast, "fast", false, "signatures that cost next to nothing, and that still nobody can forge")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -80,8 +80,8 @@ func (s *simulation) check() error {
 		return usage("a share below 1, or a number; two of the nodes are to be honest", "--liars %g of %d nodes", s.liars, s.nodes)
 	case s.liars >= 1 && s.liars != math.Trunc(s.liars):
 		return usage("a share below 1, or a whole number", "--liars %g", s.liars)
-	case s.level != "standard":
-		return usage("standard", "--verify %s is not simulated", s.level)
+	case s.level != "standard" && s.level != "strong":
+		return usage("standard or strong", "--verify %s is not simulated", s.level)
 	}
 	return nil
 }
@@ -95,7 +95,8 @@ func (s *simulation) liarNodes() int {
 }
 
 func (s *simulation) options(seed uint64) world.Options {
-	return world.Options{Seed: seed, Nodes: s.nodes, Liars: s.liarNodes(), Units: s.units, Level: jobs.Standard, Calm: s.calm, Fast: s.fast}
+	level, _ := jobs.ParseLevel(s.level) // it was checked
+	return world.Options{Seed: seed, Nodes: s.nodes, Liars: s.liarNodes(), Units: s.units, Level: level, Calm: s.calm, Fast: s.fast}
 }
 
 // simOne tells the story of one run.
@@ -169,6 +170,9 @@ func (s *simulation) replay(seed uint64) string {
 	line := fmt.Sprintf("shoal sim --seed %d --nodes %d --liars %d", seed, s.nodes, s.liarNodes())
 	if s.units > 0 {
 		line += fmt.Sprintf(" --units %d", s.units)
+	}
+	if s.level != "standard" {
+		line += " --verify " + s.level
 	}
 	if s.calm {
 		line += " --calm"

@@ -60,8 +60,8 @@ func simTable(w io.Writer, r *world.Report) {
 
 func simCounts(w io.Writer, r *world.Report) {
 	fmt.Fprintf(w, "answers     %d of %d units, %d wrong · %d lies told\n", r.Accepted, r.Units, r.Wrong, r.Lies)
-	fmt.Fprintf(w, "executions  %d · beyond the votes needed: %d disputed, %d after liars, %d after crashes, %d out of contact, %d at once, %d unexplained\n",
-		r.Executions, r.Causes.Dispute, r.Causes.Hostile, r.Causes.Crash, r.Causes.Contact, r.Causes.Race, r.Causes.Unexplained)
+	fmt.Fprintf(w, "executions  %d · beyond the votes needed: %d disputed, %d after liars, %d after crashes, %d out of contact, %d at once, %d asked for by the submitter, %d unexplained\n",
+		r.Executions, r.Causes.Dispute, r.Causes.Hostile, r.Causes.Crash, r.Causes.Contact, r.Causes.Race, r.Causes.Asked, r.Causes.Unexplained)
 	per := 0
 	if r.Accepted > 0 {
 		per = r.Messages / r.Accepted

@@ -53,7 +53,8 @@ type process struct {
 	client    *client.Client
 	worker    *worker.Worker
 	submitter *submit.Submitter
-	changed   strand.Signal // peers
+	judge     *collect.Judge // of its own jobs
+	changed   strand.Signal  // peers
 	board     *board
 	collect   []*collect.Collector
 }
@@ -142,13 +143,21 @@ func (p *process) main() {
 	})
 	p.m.Go(func() { _ = p.keeper.Run(p.ctx) })
 	p.m.Go(p.board.run)
-	if p.role.donates {
+	if p.role.submits && w.judges() {
+		if p.judge, err = collect.NewJudge(p.table('c'), network, p.node); err != nil {
+			p.fails(err)
+			return
+		}
+	}
+	if p.role.donates || p.role.submits && w.judges() { // who judges runs some units itself
 		p.worker = worker.New(worker.Config{
 			Network: network, Signer: p.node, Nonce: p.nonce, Keepers: p.asks(), Board: p.board, Blobs: p.view(), Disk: p.table('w'),
 			Runner: runner{p}, Profiles: []jobs.Profile{0}, Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
 			Logger: log, Runtime: p.m,
 		})
-		p.worker.SetMode(worker.Donating)
+		if p.role.donates {
+			p.worker.SetMode(worker.Donating)
+		}
 		p.m.Go(func() {
 			if err := p.worker.Run(p.ctx); err != nil {
 				p.fails(err)

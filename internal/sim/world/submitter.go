@@ -27,6 +27,7 @@ type work struct {
 
 	job      *jobs.Job // nil until it is made
 	posted   bool
+	final    bool // at strong: the submitter has said that its answers are
 	complete bool
 	counted  bool
 	ended    time.Duration // when it was complete
@@ -127,8 +128,14 @@ func (k *work) create(p *process) error {
 }
 
 func (k *work) policy() jobs.Policy {
-	return jobs.Policy{Level: jobs.Standard, Votes: uint8(k.votes), Lease: 120}
+	return jobs.Policy{Level: k.w.level(), Votes: uint8(k.votes), Lease: 120}
 }
+
+// level is at which all jobs of a world are verified.
+func (w *world) level() jobs.Level { return max(w.opt.Level, jobs.Standard) }
+
+// judges reports whether only the submitters make answers final.
+func (w *world) judges() bool { return w.level() >= jobs.Strong }
 
 // publish places the job and puts it on the board.
 func (k *work) publish(p *process) error {
@@ -161,7 +168,7 @@ const replaceEvery = 10 * time.Minute
 // collect gathers the answers, and holds them against what is true.
 func (k *work) collect(p *process) {
 	c, err := collect.New(collect.Config{
-		Keepers: p.client, Disk: p.table('c'), Blobs: p.view(), Logger: k.w.opt.Logger, Runtime: p.m,
+		Keepers: p.client, Disk: p.table('c'), Blobs: p.view(), Logger: k.w.opt.Logger, Runtime: p.m, Judge: p.judge,
 		Manifest: func(shard uint32) (*jobs.Manifest, []jobs.Digest, error) { return p.submitter.Manifest(k.job, shard) },
 	}, k.job)
 	if err != nil {

@@ -19,6 +19,7 @@ type Causes struct {
 	Crash       int `json:"crash"`   // an earlier one ended with its machine, or was dropped
 	Contact     int `json:"contact"` // an earlier one's machine was cut off, suspended or unheard
 	Race        int `json:"race"`    // an earlier one was not told of yet
+	Asked       int `json:"asked"`   // at strong: the submitter wants to be surer
 	Unexplained int `json:"unexplained"`
 }
 
@@ -28,6 +29,7 @@ func (c *Causes) add(o Causes) {
 	c.Crash += o.Crash
 	c.Contact += o.Contact
 	c.Race += o.Race
+	c.Asked += o.Asked
 	c.Unexplained += o.Unexplained
 }
 
@@ -240,6 +242,8 @@ func (s *witness) count(p *process, k *work, number uint64, before []*execution)
 		c.Hostile++
 	case any(func(x *execution) bool { return x.state == dropped || x.by.p == nil || x.by == p.node }):
 		c.Crash++
+	case w.judges():
+		c.Asked++
 	case w.fate.lossPPM > 0 || w.fate.weather > 0:
 		c.Contact++
 	case any(func(x *execution) bool { return x.state == running || w.loop.Elapsed()-x.start < raceWindow }):
@@ -281,6 +285,10 @@ func (s *witness) stored(t table, key, value, old []byte, had bool) {
 		}
 	case t.name == 'c' && key[0] == 'a':
 		s.accepts(t.p, key, value)
+	case t.name == 'c' && key[0] == 'f':
+		if k := s.w.workOf(jobs.JobID(key[1:33])); k != nil && k.at == t.p.node {
+			k.final = true
+		}
 	}
 	if had && t.name == 'k' && key[0] == 'r' && !bytes.Equal(old, value) {
 		s.w.broke("I10", "%s replaces records it has", t.p.name)
@@ -293,19 +301,28 @@ func (s *witness) accepts(p *process, key, value []byte) {
 	if k == nil || k.at != p.node {
 		return
 	}
-	number := uint64(binary.BigEndian.Uint32(key[33:]))*jobs.UnitsPerShard + uint64(binary.BigEndian.Uint16(key[37:]))
+	number := unitIn(key)
 	sum := [32]byte(jobs.Sum(value))
-	if old, had := k.accepted[number]; had && old != sum {
+	if old, had := k.accepted[number]; had && old != sum && (k.final || !s.w.judges()) {
 		s.w.broke("I4", "%s accepts another answer to input %d than it had", p.name, number)
 	}
 	k.accepted[number] = sum
 	s.w.step("accept", key)
 }
 
+// unitIn is the number in its job of the unit that a key is about.
+func unitIn(key []byte) uint64 {
+	return uint64(binary.BigEndian.Uint32(key[33:]))*jobs.UnitsPerShard + uint64(binary.BigEndian.Uint16(key[37:]))
+}
+
 // deleted looks at a pair that went from a disk.
 func (s *witness) deleted(t table, key []byte) {
 	switch {
 	case t.name == 'c' && key[0] == 'a':
+		if k := s.w.workOf(jobs.JobID(key[1:33])); k != nil && s.w.judges() && !k.final {
+			delete(k.accepted, unitIn(key)) // it leaned on what fell
+			return
+		}
 		s.w.broke("I4", "%s forgets an answer that it accepted", t.p.name)
 	case t.name == 'j' && key[0] != 'c':
 		s.w.broke("I5", "%s forgets a part of its own job", t.p.name)

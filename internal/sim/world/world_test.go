@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 var (
@@ -91,6 +93,18 @@ func TestNothingFailsNothingIsWasted(t *testing.T) {
 	r := holds(t, Options{Seed: 3, Nodes: 10, Units: 20, Calm: true})
 	if r.Accepted != 20 || r.Executions != 40 || r.Faults != 0 || r.Wrong != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// At strong no wrong answer is accepted, whatever fails and though two of nine lie.
+func TestStrongIsRight(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			if r := holds(t, Options{Seed: seed, Nodes: 9, Liars: 2, Level: jobs.Strong}); r.Wrong > 0 {
+				t.Errorf("%d of %d answers are wrong\nreplay: %s --verify strong", r.Wrong, r.Accepted, line(Options{Seed: seed, Nodes: 9, Liars: 2}))
+			}
+		})
 	}
 }
 
