@@ -195,6 +195,18 @@ func (l *Ledger) Holding(now time.Time, worker jobs.NodeID) (n int) {
 	return n
 }
 
+// Finished reports that nothing is left to do in the shard: every unit is decided, and the bytes of
+// its answers are here.
+func (l *Ledger) Finished() bool {
+	for n := range l.units {
+		u := l.judged(n)
+		if v := &u.verdict; !v.State.Decided() || !u.held && v.Done != v.Failed {
+			return false
+		}
+	}
+	return true
+}
+
 // Idle reports that nobody holds anything in the shard: nothing is lost if it is forgotten until
 // it is read from disk again.
 func (l *Ledger) Idle() bool {

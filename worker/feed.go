@@ -20,9 +20,10 @@ import (
 
 // How the feeder paces itself.
 const (
-	buffered      = 2 * time.Second  // of work that is held beyond what runs
-	shardsPerLook = 8                // of one job, before the next job is looked at
-	fetchAgain    = 20 * time.Second // after a program could not be had
+	buffered      = 2 * time.Second   // of work that is held beyond what runs
+	shardsPerLook = 8                 // of one job, before the next job is looked at
+	maxManifests  = 2 * shardsPerLook // of one job, in memory
+	fetchAgain    = 20 * time.Second  // after a program could not be had
 	maxFetches    = 4
 )
 
@@ -35,7 +36,8 @@ type jobInfo struct {
 	preparing bool // they are being fetched
 	manifests map[uint32]*jobs.Manifest
 	summaries map[uint32]*scheduler.Summary
-	done      map[uint32]bool // shards in which all is decided
+	done      map[uint32]bool // shards in which all is decided, in this round
+	over      map[uint32]bool // those in which it was when they were last looked at
 	next      uint32          // shard to look at first
 	strikes   int
 	asides    int           // how often it was set aside without a unit that ran
@@ -212,7 +214,7 @@ func (w *Worker) info(j *jobs.Job) *jobInfo {
 	if info == nil {
 		info = &jobInfo{
 			job: j, own: j.Head.Submitter == w.self, manifests: map[uint32]*jobs.Manifest{},
-			summaries: map[uint32]*scheduler.Summary{}, done: map[uint32]bool{},
+			summaries: map[uint32]*scheduler.Summary{}, done: map[uint32]bool{}, over: map[uint32]bool{},
 		}
 		if shard, held := w.holdsOf(j.ID); held {
 			info.next = min(shard, j.Head.Shards()-1)
@@ -265,26 +267,22 @@ func reopens(job *jobs.Job) time.Duration {
 }
 
 func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
+	if info.over[ref.Shard] { // most likely it still is: then there is nothing to prepare
+		sum, err := w.summary(ctx, info, ref)
+		if sum == nil {
+			return 0, err
+		}
+		info.summaries[ref.Shard] = sum
+	}
 	if ready, err := w.prepare(ctx, info, ref); !ready {
 		return 0, err
 	}
 	if n := w.takeUp(ctx, info, ref); n > 0 {
 		return n, nil
 	}
-	sum := info.summaries[ref.Shard]
-	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
+	sum, err := w.summary(ctx, info, ref)
 	if sum == nil {
-		var err error
-		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
-			return 0, err
-		}
-	}
-	if sum.Len() != len(info.manifests[ref.Shard].Units) {
-		return 0, errors.New("keepers summarise another shard than the job's")
-	}
-	if sum.Closed != 0 || allDecided(sum) {
-		info.done[ref.Shard] = true
-		return 0, nil
+		return 0, err
 	}
 	n := min(w.room(info.own), scheduler.MaxHolds(&info.job.Head))
 	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
@@ -303,6 +301,28 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	}
 	w.take(info, ref, a, began)
 	return len(a.Holds), nil
+}
+
+// summary gives the summary of a shard in which something is left to do; of another none, and
+// notes that.
+func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (*scheduler.Summary, error) {
+	sum := info.summaries[ref.Shard]
+	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
+	if sum == nil {
+		var err error
+		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
+	if sum.Len() != info.job.Head.ShardUnits(ref.Shard) {
+		return nil, errors.New("keepers summarise another shard than the job's")
+	}
+	if info.over[ref.Shard] = sum.Closed != 0 || allDecided(sum); !info.over[ref.Shard] {
+		return sum, nil
+	}
+	info.done[ref.Shard] = true
+	delete(info.manifests, ref.Shard)
+	return nil, nil
 }
 
 func allDecided(s *scheduler.Summary) bool {
@@ -332,6 +352,9 @@ func (w *Worker) prepare(ctx context.Context, info *jobInfo, ref protocol.ShardR
 		d, err := w.cfg.Keepers.Describe(ctx, ref)
 		if err != nil {
 			return false, err
+		}
+		if len(info.manifests) >= maxManifests {
+			clear(info.manifests) // tasks have what they need of them
 		}
 		info.manifests[ref.Shard] = d.Manifest
 	}

@@ -12,7 +12,8 @@ type counts struct{ records, repairs atomic.Uint64 }
 // Counts are a keeper's at one moment.
 type Counts struct {
 	Shards  int
-	Units   map[scheduler.State]uint64 // of the shards that are in memory
+	Loaded  int                        // of them, those whose records are in memory
+	Units   map[scheduler.State]uint64 // of the shards that are in memory, or finished
 	Records uint64                     // taken in and stored, since it started
 	Repairs uint64                     // of keeper sets, since it started
 }
@@ -24,11 +25,16 @@ func (k *Keeper) Counts() Counts {
 	for _, s := range k.all() {
 		c.Shards++
 		s.mu.Lock()
-		if s.ledger != nil {
-			sum := s.ledger.Summary(now)
-			for n := range sum.Len() {
-				c.Units[sum.Unit(n).State]++
-			}
+		var sum scheduler.Summary
+		switch {
+		case s.ledger != nil:
+			c.Loaded++
+			sum = s.ledger.Summary(now)
+		case s.resting != nil:
+			sum = s.resting.summary
+		}
+		for n := range sum.Len() {
+			c.Units[sum.Unit(n).State]++
 		}
 		s.mu.Unlock()
 	}

@@ -107,8 +107,13 @@ func (k *Keeper) claim(ctx context.Context, from jobs.NodeID, q *protocol.ClaimR
 
 // summaryAfter is the current summary, unless the asker has it. The caller holds mu.
 func (k *Keeper) summaryAfter(now time.Time, s *shard, a scheduler.Applicant, known uint64) *scheduler.Summary {
-	s.ledger.SetDonors(k.donors(now))
-	sum := s.ledger.SummaryFor(now, a)
+	var sum scheduler.Summary
+	if s.resting != nil {
+		sum = s.resting.summary
+	} else {
+		s.ledger.SetDonors(k.donors(now))
+		sum = s.ledger.SummaryFor(now, a)
+	}
 	if sum.Version == known {
 		return nil
 	}
@@ -309,7 +314,7 @@ func sizeOf(rs []*jobs.Record) (n int) {
 }
 
 func (k *Keeper) summary(ctx context.Context, from jobs.NodeID, q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) {
-	s, err := k.find(q.Shard)
+	s, err := k.peek(q.Shard)
 	if err != nil {
 		return nil, err
 	}
@@ -323,7 +328,7 @@ func (k *Keeper) summary(ctx context.Context, from jobs.NodeID, q *protocol.Summ
 }
 
 func (k *Keeper) describe(q *protocol.ShardRef) (*protocol.ManifestAnswer, error) {
-	s, err := k.find(*q)
+	s, err := k.kept(*q)
 	if err != nil {
 		return nil, err
 	}

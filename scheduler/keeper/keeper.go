@@ -69,7 +69,9 @@ const (
 	syncSoon      = 2 * time.Second  // after records came
 	syncEvery     = time.Minute
 	tickEvery     = 500 * time.Millisecond
-	unloadAfter   = 2 * time.Minute // an idle ledger goes back to disk
+	unloadAfter   = 2 * time.Minute  // an idle ledger goes back to disk
+	unloadDone    = 45 * time.Second // one that is finished, sooner; longer than anyone waits for one
+	unloadUsed    = 2 * time.Second  // and none that was just taken up
 	keepAfterEnd  = 3 * 24 * time.Hour
 	incompleteFor = time.Hour // a shard whose blobs do not come is let go: nobody has a receipt
 	maxShards     = 1 << 16
@@ -193,24 +195,26 @@ func (k *Keeper) Local(ref protocol.ShardRef) bool {
 
 // find gives a shard with its ledger loaded, which somebody is interested in.
 func (k *Keeper) find(ref protocol.ShardRef) (*shard, error) {
-	s, err := k.locate(ref)
-	if err == nil {
-		s.mu.Lock()
-		s.touched = k.rt.Now()
-		s.mu.Unlock()
+	s, err := k.kept(ref)
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s.mu.Lock()
+	s.touched = k.rt.Now()
+	s.worked = s.touched
+	s.mu.Unlock()
+	return s, k.load(s)
 }
 
-// locate is find for keepers comparing what they have: that alone keeps no ledger in memory.
-func (k *Keeper) locate(ref protocol.ShardRef) (*shard, error) {
+// kept gives a shard, its ledger loaded or not: keepers that only compare keep none in memory.
+func (k *Keeper) kept(ref protocol.ShardRef) (*shard, error) {
 	k.mu.Lock()
 	s := k.shards[ref]
 	k.mu.Unlock()
 	if s == nil || s.leaving() {
 		return nil, protocol.Refuse(protocol.Unknown, "that shard is not kept here")
 	}
-	return s, k.load(s)
+	return s, nil
 }
 
 // room reports whether another shard of a submitter's may be kept, with a manifest of that size.
@@ -233,6 +237,7 @@ func (k *Keeper) room(submitter jobs.NodeID, manifest int) bool {
 func (k *Keeper) load(s *shard) error {
 	s.mu.Lock()
 	loaded := s.ledger != nil
+	s.used = k.rt.Now()
 	s.mu.Unlock()
 	if loaded {
 		return nil
@@ -266,7 +271,9 @@ func (k *Keeper) load(s *shard) error {
 	if err != nil {
 		return err
 	}
-	s.ledger, s.payloads, s.touched = ledger, true, k.rt.Now()
+	s.ledger, s.resting, s.payloads = ledger, nil, true
+	s.touched, s.used = k.rt.Now(), k.rt.Now()
+	s.hold()
 	s.settle()
 	return nil
 }

@@ -55,7 +55,7 @@ func (k *Keeper) adopt(ctx context.Context, s *shard) (*shard, error) {
 	case old != nil && old.leaving():
 		return nil, protocol.Refuse(protocol.Busy, "the shard is just being let go")
 	case old != nil:
-		return old, k.load(old)
+		return k.find(s.ref)
 	case full:
 		return nil, protocol.Refuse(protocol.Full, "this node keeps as many shards as it can, or as it may of one submitter")
 	}

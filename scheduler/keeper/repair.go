@@ -55,12 +55,16 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 		sync := !s.busy && !s.local && !s.syncAt.IsZero() && !now.Before(s.syncAt)
 		s.busy = s.busy || repair || sync
 		payloads := s.ledger != nil && s.payloads && !now.Before(s.fetchAt)
-		idle := s.ledger != nil && !s.busy && now.Sub(s.touched) > unloadAfter && s.fetchless()
-		if idle && loaded > maxLoaded/2 && s.ledger.Idle() {
-			s.ledger = nil
+		ended := k.rt.Date() > end+int64(keepAfterEnd/time.Second)
+		extended := ended && s.ledger == nil // perhaps: its records say
+		if s.ledger != nil {
+			s.unload(now, loaded)
 		}
 		s.mu.Unlock()
-		if ended := k.rt.Date() > end+int64(keepAfterEnd/time.Second); over || ended {
+		if extended && k.load(s) == nil {
+			continue // until the next look
+		}
+		if over || ended {
 			k.forget(ctx, s, ended || !s.closedAt.IsZero())
 			continue
 		}
@@ -73,9 +77,6 @@ func (k *Keeper) maintain(ctx context.Context, now time.Time) {
 	}
 }
 
-// fetchless reports that nothing is being fetched. The caller holds mu.
-func (s *shard) fetchless() bool { return len(s.fetching) == 0 }
-
 func (k *Keeper) work(ctx context.Context, s *shard, repair bool) {
 	defer func() {
 		s.mu.Lock()
@@ -86,6 +87,9 @@ func (k *Keeper) work(ctx context.Context, s *shard, repair bool) {
 		return
 	}
 	defer k.fetches.Leave()
+	if k.unchanged(ctx, s, repair) {
+		return
+	}
 	if err := k.load(s); err != nil {
 		k.cfg.Logger.Error("shard cannot be read", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
 		return
@@ -363,12 +367,21 @@ func (k *Keeper) exchange(ctx context.Context, s *shard, n jobs.NodeID) (int, er
 
 // sync answers another keeper's comparison.
 func (k *Keeper) sync(from jobs.NodeID, q *protocol.SyncRequest) (*protocol.SyncAnswer, error) {
-	s, err := k.locate(q.Shard)
+	s, err := k.kept(q.Shard)
 	if err != nil {
+		return nil, err
+	}
+	if s.rests(q.Digests) {
+		return &protocol.SyncAnswer{}, nil
+	}
+	if err := k.load(s); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ledger == nil {
+		return nil, protocol.Refuse(protocol.Busy, "the shard was just put back to disk")
+	}
 	mine := s.ledger.Digests()
 	if len(q.Digests) != len(mine) {
 		return nil, protocol.Refuse(protocol.Bad, "the shard has %d slots", len(mine))

@@ -55,7 +55,10 @@ type shard struct {
 	gone     bool          // handed over; nothing may be added
 	changed  strand.Signal // raised when the ledger's version grows
 	seen     uint64        // version at the last close of changed
-	touched  time.Time
+	resting  *rest         // what is known of it then, if it is finished
+	touched  time.Time     // when somebody last asked for the shard
+	worked   time.Time     // when for more than its summary
+	used     time.Time     // when the ledger was last taken up, be it to compare
 	set      []jobs.NodeID // the confirmed keeper set, as this node sees it
 	setAt    time.Time
 	repairAt time.Time
