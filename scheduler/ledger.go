@@ -122,6 +122,10 @@ func (l *Ledger) Units() int { return len(l.units) }
 // Version grows with every change that a reader might want to know of.
 func (l *Ledger) Version() uint64 { return l.version }
 
+// GoOnFrom makes the versions of a ledger that was read from disk go on from those that were told
+// before it went there.
+func (l *Ledger) GoOnFrom(version uint64) { l.version += version }
+
 // Apply merges one verified record into the set. It reports whether the record is new here;
 // merging it again is a no-op. An error says that the record can never belong here, or that
 // there is no room.

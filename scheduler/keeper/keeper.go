@@ -271,6 +271,7 @@ func (k *Keeper) load(s *shard) error {
 	if err != nil {
 		return err
 	}
+	ledger.GoOnFrom(s.seen)
 	s.ledger, s.resting, s.payloads = ledger, nil, true
 	s.touched, s.used = k.rt.Now(), k.rt.Now()
 	s.hold()

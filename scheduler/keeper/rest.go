@@ -25,10 +25,12 @@ func (s *shard) unload(now time.Time, loaded int) {
 	if s.busy || now.Sub(s.used) <= unloadUsed || len(s.fetching)+len(s.unwritten) > 0 {
 		return
 	}
+	s.settle()
 	finished := now.Sub(s.worked) > unloadDone && s.ledger.Idle() && s.ledger.Finished()
 	switch {
 	case finished:
 		s.resting = &rest{s.ledger.Digests(), s.ledger.Summary(now)}
+		s.settle()
 		s.ledger = nil
 	case loaded > maxLoaded/2 && now.Sub(s.touched) > unloadAfter && s.ledger.Idle():
 		s.ledger = nil
