@@ -331,7 +331,7 @@ func (u *ui) doing(text string) { u.say("%s · %s", time.Now().Format("15:04:05"
 
 // doingNow is what a node does for others, or why it does nothing.
 func doingNow(s *api.Status) string {
-	if len(s.Working) > 0 {
+	if len(s.Working) > 0 && s.Donating.State != api.DonatingPaused { // what stands still is held, not worked on
 		return working(s.Working)
 	}
 	return waiting(s)
