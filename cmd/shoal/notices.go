@@ -24,8 +24,10 @@ come back, from other nodes; each carries the newest eight of a submitter, for 9
 			if len(args[0]) > jobs.MaxNoticeText {
 				return usage("say it in 1,024 bytes, with a link to the rest", "a notice of %d bytes is too long", len(args[0]))
 			}
-			if err := checkRef(job); err != nil {
-				return err
+			if cmd.Flags().Changed("job") {
+				if err := checkRef(job); err != nil {
+					return err
+				}
 			}
 			s, err := p.running()
 			if err != nil {

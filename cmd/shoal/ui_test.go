@@ -175,7 +175,7 @@ func TestProgressLines(t *testing.T) {
 		p.update(openJob())
 		time.Sleep(20 * time.Second)
 		p.stop()
-		want := strings.Repeat("84/120 inputs · 1 failed · 3 donors · 9.0/min · about 4 min left\n", 2)
+		want := strings.Repeat("84/120 inputs · 1 failed · 3 donors · 9.0/min · 2 min to 9 min left\n", 2)
 		if text.String() != want {
 			t.Errorf("said %q", text.String())
 		}

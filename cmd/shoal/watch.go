@@ -36,8 +36,10 @@ touched. Elsewhere it prints a line now and then, and ends with the job.`,
 }
 
 func (p *program) watch(ctx context.Context, ref string) (err error) {
-	if err := checkRef(ref); err != nil {
-		return err
+	if ref != "" {
+		if err := checkRef(ref); err != nil {
+			return err
+		}
 	}
 	s, err := p.runningOrHome(ctx)
 	if err != nil {
