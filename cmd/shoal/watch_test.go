@@ -225,7 +225,7 @@ func TestWatchInATerminal(t *testing.T) {
 	term.keys("Enter")
 	term.until("unit 1 of (1|9) · agreed: its answers are here")
 	term.keys("q")
-	term.until("(?m)^\\$ ?$")
+	term.until(`(?m)\$ ?$`)
 	if screen := term.screen(); strings.Contains(screen, "newest first") || !strings.Contains(screen, " watch") {
 		t.Errorf("the terminal was not given back as it was:\n%s", screen)
 	}
@@ -245,6 +245,7 @@ func newTerminal(t *testing.T, g *gridtest.Grid, width, height int) *terminal {
 	term := &terminal{t, g, filepath.Join(t.TempDir(), "tmux")}
 	term.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "env PS1='$ ' TERM=screen sh")
 	t.Cleanup(func() { term.tmux("kill-server") })
+	term.until(`^\$ ?$`) // typed before the shell is ready, keys stand before its prompt
 	return term
 }
 
