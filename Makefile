@@ -32,7 +32,7 @@ test: optional ## everything; PKG=./jobs/... for a part
 	@{ if [ "$(PKG)" = ./... ]; then \
 	    go test -json $$(go list ./... | grep -vxF "$$(go list $(REAL))"); \
 	    go test -json -p 1 -timeout 20m $(REAL); \
-	else go test -json $(PKG); fi; } | go run ./internal/testsum
+	else go test -json $(PKG); fi; } | go run ./internal/testsum -again "$$(go list $(REAL))"
 
 check: lint test ## what must pass before a commit
 

@@ -1,21 +1,26 @@
 // Testsum reads what "go test -json" prints and writes it for people: a line a package, the
 // output of what failed, every skipped test with its reason, and at last the line
-// "N passed, N failed, N skipped". It ends with 1 if anything failed.
+// "N passed, N failed, N skipped". It ends with 1 if anything failed. With -again, few failed
+// tests of the named packages are run once more.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 )
 
 func main() {
-	failed, err := summarize(os.Stdin, os.Stdout)
+	packages := flag.String("again", "", "packages, between blanks, whose failed tests run once more, alone")
+	flag.Parse()
+	failed, err := summarize(os.Stdin, os.Stdout, strings.Fields(*packages), goTest)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		os.Exit(2)
@@ -40,16 +45,18 @@ const keep = 256 << 10
 
 // summary is what was read so far. Output is remembered for tests that have not ended.
 type summary struct {
-	w                       io.Writer
-	output                  map[string][]string // by package and test
-	passed, failed, skipped int
-	skips                   []string
-	failures                map[string]int // by package
+	w               io.Writer
+	output          map[string][]string // by package and test
+	passed, skipped int
+	skips           []string
+	failed          map[place]bool // tests; of a package that failed by itself, "" for the test
+	broken          []string       // packages that ended before their last test
 }
 
 // summarize copies r, made readable, to w. Lines that are no events are copied as they are.
-func summarize(r io.Reader, w io.Writer) (failed bool, err error) {
-	s := &summary{w: w, output: map[string][]string{}, failures: map[string]int{}}
+// What failed in the packages is run again.
+func summarize(r io.Reader, w io.Writer, packages []string, run runner) (failed bool, err error) {
+	s := &summary{w: w, output: map[string][]string{}, failed: map[place]bool{}}
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadString('\n')
@@ -68,13 +75,14 @@ func summarize(r io.Reader, w io.Writer) (failed bool, err error) {
 		fmt.Fprintf(w, "\nskipped:\n%s", strings.Join(s.skips, ""))
 	}
 	for key := range s.output {
-		if strings.HasSuffix(key, " ") { // a package that never ended
-			s.failed++
-			fmt.Fprintf(w, "\n%sdid not end\n", key)
+		if pkg, ok := strings.CutSuffix(key, " "); ok { // a package that never ended
+			s.failed[place{pkg, ""}] = true
+			fmt.Fprintf(w, "\n%s did not end\n", pkg)
 		}
 	}
-	_, err = fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
-	return s.failed > 0, err
+	s.again(packages, run)
+	_, err = fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", s.passed, len(s.failed), s.skipped)
+	return len(s.failed) > 0, err
 }
 
 func (s *summary) line(line string) {
@@ -90,6 +98,9 @@ func (s *summary) line(line string) {
 	case "build-output":
 		fmt.Fprint(s.w, e.Output)
 	case "output":
+		if strings.HasPrefix(e.Output, "panic: ") || strings.HasPrefix(e.Output, "fatal error: ") {
+			s.broken = append(s.broken, e.Package) // its further tests have not run
+		}
 		s.remember(key, e.Output)
 	case "pass", "fail", "skip":
 		if e.Test == "" {
@@ -117,8 +128,7 @@ func (s *summary) endTest(e event, key string) {
 	case "pass":
 		s.passed++
 	case "fail":
-		s.failed++
-		s.failures[e.Package]++
+		s.failed[place{e.Package, e.Test}] = true
 		fmt.Fprintf(s.w, "%s", strings.Join(s.output[key], ""))
 	case "skip":
 		s.skipped++
@@ -146,8 +156,9 @@ func (s *summary) endPackage(e event, key string) {
 	case "pass":
 		fmt.Fprintf(s.w, "ok    %s %.1fs\n", e.Package, e.Elapsed)
 	case "fail":
-		if s.failures[e.Package] == 0 { // something failed: it counts as one
-			s.failed++
+		ofTest := func(at place) bool { return at.pkg == e.Package }
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(s.failed)), ofTest) { // something failed: it counts as one
+			s.failed[place{e.Package, ""}] = true
 		}
 		why := ""
 		if e.FailedBuild != "" {

@@ -60,7 +60,7 @@ func TestSummary(t *testing.T) {
 	} {
 		t.Run(strings.Join(c.packages, " "), func(t *testing.T) {
 			var out strings.Builder
-			failed, err := summarize(strings.NewReader(runGoTest(t, c.packages...)), &out)
+			failed, err := summarize(strings.NewReader(runGoTest(t, c.packages...)), &out, nil, nil)
 			if err != nil || failed != c.failed {
 				t.Errorf("failed %v, %v; want %v", failed, err, c.failed)
 			}
@@ -82,14 +82,14 @@ func TestSummary(t *testing.T) {
 func TestStreamThatBreaksOff(t *testing.T) {
 	started := `{"Action":"start","Package":"p"}` + "\n" + "not an event\n"
 	var out strings.Builder
-	if failed, err := summarize(strings.NewReader(started), &out); err != nil || !failed {
+	if failed, err := summarize(strings.NewReader(started), &out, nil, nil); err != nil || !failed {
 		t.Errorf("failed %v, %v", failed, err)
 	}
 	if want := "not an event\n\np did not end\n\n0 passed, 1 failed, 0 skipped\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 	broken := errors.New("broken pipe")
-	if failed, err := summarize(iotest.ErrReader(broken), &out); !errors.Is(err, broken) || !failed {
+	if failed, err := summarize(iotest.ErrReader(broken), &out, nil, nil); !errors.Is(err, broken) || !failed {
 		t.Errorf("failed %v, %v", failed, err)
 	}
 }
