@@ -147,7 +147,7 @@ func (l *Ledger) advance(now time.Time) {
 	if !l.byLot() || l.front == len(l.units) {
 		return
 	}
-	room := max(leastOpen, l.donors/2)
+	room := openAtOnce(l.donors)
 	for n := range l.front {
 		if l.look(now, n).free != 0 {
 			room--

@@ -69,8 +69,9 @@ type Collector struct {
 	trial *trial // nil where what the keepers' records say is all
 
 	mu        sync.Mutex
-	final     bool            // at strong: nothing that was accepted can fall any more
-	said      map[uint32]bool // shards of another's job about which its last word is known
+	final     bool             // at strong: nothing that was accepted can fall any more
+	said      map[uint32]bool  // shards of another's job about which its last word is known
+	drawn     map[uint32]uint8 // by shard, a bit a draw: those that the keepers have of this run
 	manifests map[uint32]*listed
 	accepted  map[uint32][]scheduler.State // by shard and unit; Open: not accepted
 	summaries map[uint32]*scheduler.Summary
@@ -105,7 +106,7 @@ func New(cfg Config, job *jobs.Job) (*Collector, error) {
 	c := &Collector{
 		cfg: cfg, rt: strand.Or(cfg.Runtime), job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]scheduler.State{},
 		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, donors: map[jobs.NodeID]evidence.Share{},
-		reading: newReading(), said: map[uint32]bool{},
+		reading: newReading(), said: map[uint32]bool{}, drawn: map[uint32]uint8{},
 	}
 	if cfg.Judge != nil && job.Head.Policy.Level >= jobs.Strong {
 		var err error
@@ -269,6 +270,9 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 	sum, err := c.cfg.Keepers.Summary(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if err := c.draw(ctx, ref, sum); err != nil {
+		c.cfg.Logger.Debug("no fresh secret for the lots", "job", c.job.ID.Short(), "shard", ref.Shard, "error", err)
 	}
 	c.mu.Lock()
 	c.summaries[ref.Shard] = sum
