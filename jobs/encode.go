@@ -41,6 +41,7 @@ func newCodec() codec {
 		TagsMd:            cbor.TagsForbidden,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 		UTF8:              cbor.UTF8RejectInvalid,
+		BinaryUnmarshaler: cbor.BinaryUnmarshalerNone, // no type here is one, and to ask each byte string costs
 		MaxArrayElements:  maxElements,
 		MaxMapPairs:       16,
 		MaxNestedLevels:   maxNesting,

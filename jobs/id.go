@@ -15,8 +15,23 @@ import (
 // Digest is a SHA-256 sum. It names programs, inputs, outputs, jobs and records.
 type Digest [sha256.Size]byte
 
+// UnmarshalCBOR implements cbor.Unmarshaler: left to reflection, 32 bytes are 32 assignments.
+func (d *Digest) UnmarshalCBOR(item []byte) error { return fill(d[:], item) }
+
+// fill copies a byte string of exactly the length of what it is for.
+func fill(to, item []byte) error {
+	if len(item) != 2+len(to) || item[0] != 0x58 || int(item[1]) != len(to) {
+		return fmt.Errorf("not %d bytes", len(to))
+	}
+	copy(to, item[2:])
+	return nil
+}
+
 // JobID is the digest of a job's unsigned head; its text form is lower-case base32.
 type JobID Digest
+
+// UnmarshalCBOR implements cbor.Unmarshaler.
+func (id *JobID) UnmarshalCBOR(item []byte) error { return fill(id[:], item) }
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
@@ -68,6 +83,9 @@ func ParseJobID(s string) (JobID, error) {
 
 // NodeID is a node's Ed25519 public key. Its text form is the libp2p peer ID of that key.
 type NodeID [ed25519.PublicKeySize]byte
+
+// UnmarshalCBOR implements cbor.Unmarshaler.
+func (n *NodeID) UnmarshalCBOR(item []byte) error { return fill(n[:], item) }
 
 // An Ed25519 libp2p peer ID is this identity-multihash prefix followed by the key
 // (libp2p peer-ids specification, "Ed25519").

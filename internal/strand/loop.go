@@ -23,6 +23,7 @@ type Loop struct {
 	running  *fiber
 	born     uint64
 	machines []*Machine // that live
+	idle     []*thread
 	steps    uint64
 }
 
@@ -84,6 +85,10 @@ func (l *Loop) Stop() {
 	for len(l.ready) > 0 {
 		l.step()
 	}
+	for _, t := range l.idle {
+		t.stop()
+	}
+	l.idle = nil
 }
 
 func (l *Loop) push(t *timer) {
@@ -96,8 +101,8 @@ func (l *Loop) push(t *timer) {
 type fiber struct {
 	machine *Machine
 	number  uint64
-	next    func() (struct{}, bool)
-	yield   func(struct{}) bool
+	body    func()
+	thread  *thread
 	queued  bool
 	waiting bool
 }
@@ -105,23 +110,55 @@ type fiber struct {
 // ended is what unwinds a strand whose machine has died.
 type ended struct{}
 
+// run is the strand, from its beginning to its end.
+func (f *fiber) run() {
+	defer delete(f.machine.fibers, f)
+	defer func() {
+		if r := recover(); r != nil && r != (ended{}) {
+			panic(r)
+		}
+	}()
+	if !f.machine.dead {
+		f.body()
+	}
+}
+
+// thread is a coroutine that runs one strand after another: its stack, once grown, is there for the
+// next one.
+type thread struct {
+	fiber *fiber
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+}
+
+// thread is one that is idle, or a new one.
+func (l *Loop) thread() *thread {
+	if n := len(l.idle); n > 0 {
+		t := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		return t
+	}
+	t := &thread{}
+	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
+		t.yield = yield
+		for {
+			t.fiber.run()
+			t.fiber = nil
+			l.idle = append(l.idle, t)
+			if !yield(struct{}{}) {
+				return
+			}
+		}
+	})
+	return t
+}
+
 // start begins a strand.
 func (l *Loop) start(m *Machine, body func()) {
 	l.born++
-	f := &fiber{machine: m, number: l.born, queued: true}
+	f := &fiber{machine: m, number: l.born, queued: true, body: body}
 	m.fibers[f] = struct{}{}
-	f.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		defer delete(m.fibers, f)
-		defer func() {
-			if r := recover(); r != nil && r != (ended{}) {
-				panic(r)
-			}
-		}()
-		f.yield = yield
-		if !m.dead {
-			body()
-		}
-	})
 	m.enqueue(f)
 }
 
@@ -136,16 +173,20 @@ func (f *fiber) wake() {
 func (f *fiber) resume() {
 	f.queued, f.waiting = false, false
 	l := f.machine.loop
+	if f.thread == nil {
+		f.thread = l.thread()
+		f.thread.fiber = f
+	}
 	before := l.running
 	l.running = f
-	f.next()
+	f.thread.next()
 	l.running = before
 }
 
 // pause gives control back until the strand is woken. The strand of a dead machine ends here.
 func (f *fiber) pause() {
 	f.waiting = true
-	f.yield(struct{}{})
+	f.thread.yield(struct{}{})
 	f.machine.Check()
 }
 

@@ -94,9 +94,8 @@ func (s *witness) summed(p *process, ref protocol.ShardRef, sum *scheduler.Summa
 
 // acknowledged holds I11 and I23.
 func (s *witness) acknowledged(a *asking, answer []byte) {
-	var q protocol.OfferRequest
 	var r protocol.OfferAnswer
-	if protocol.DecodeRequest(a.body, &q) != nil || protocol.DecodeAnswer(answer, &r) != nil {
+	if protocol.DecodeAnswer(answer, &r) != nil {
 		return
 	}
 	d := a.p.disk
@@ -109,7 +108,7 @@ func (s *witness) acknowledged(a *asking, answer []byte) {
 	}
 	for _, rec := range a.rs {
 		inner(s.acked, a.p)[rec.ID] = true
-		if s.kept[d][q.Shard][rec.ID] == nil && s.keeps(d, q.Shard) {
+		if s.kept[d][a.shard][rec.ID] == nil && s.keeps(d, a.shard) {
 			s.w.broke("I11", "%s acknowledged a %s that is not on its disk", a.p.name, rec.Kind)
 			return
 		}

@@ -108,6 +108,52 @@ type witness struct {
 	renewed   map[*process]map[hold]time.Time
 	troubled  map[*disk]bool
 	lastCheck time.Duration
+	offers    map[*byte]*offered             // requests parsed, by where they lie: they come by again and again
+	batches   map[jobs.Digest][]*jobs.Record // likewise what is stored, by its bytes
+}
+
+// offered is what a request brings.
+type offered struct {
+	shard protocol.ShardRef
+	rs    []*jobs.Record
+}
+
+// maxParsed bounds what is remembered of requests and of what is stored.
+const maxParsed = 2048
+
+// offer parses an offer; nil where it is none.
+func (s *witness) offer(request []byte) *offered {
+	if o, ok := s.offers[&request[0]]; ok {
+		return o
+	}
+	var o *offered
+	var q protocol.OfferRequest
+	if verb, body, err := protocol.SplitRequest(request); err == nil && verb == protocol.Offer && protocol.DecodeRequest(body, &q) == nil {
+		o = &offered{q.Shard, open(q.Batches)}
+	}
+	if len(s.offers) >= maxParsed {
+		clear(s.offers)
+	}
+	s.offers[&request[0]] = o
+	return o
+}
+
+// batch parses a batch as it lies on a disk.
+func (s *witness) batch(raw []byte) []*jobs.Record {
+	sum := jobs.Sum(raw)
+	rs, ok := s.batches[sum]
+	if ok {
+		return rs
+	}
+	var b jobs.Batch
+	if jobs.Decode(raw, protocol.MaxMessage, &b) == nil {
+		rs = open([]jobs.Batch{b})
+	}
+	if len(s.batches) >= maxParsed {
+		clear(s.batches)
+	}
+	s.batches[sum] = rs
+	return rs
 }
 
 func newWitness(w *world) *witness {
@@ -116,6 +162,7 @@ func newWitness(w *world) *witness {
 		seals: map[jobs.Digest]bool{}, kept: map[*disk]kept{}, acked: map[*process]map[jobs.Digest]bool{},
 		versions: map[*process]map[protocol.ShardRef]uint64{}, grants: map[*process]map[hold]granted{},
 		renewed: map[*process]map[hold]time.Time{}, troubled: map[*disk]bool{},
+		offers: map[*byte]*offered{}, batches: map[jobs.Digest][]*jobs.Record{},
 	}
 }
 
@@ -148,10 +195,9 @@ func (s *witness) sent(p *process, to *node, request []byte) {
 	}
 	switch verb {
 	case protocol.Offer:
-		var q protocol.OfferRequest
-		if protocol.DecodeRequest(body, &q) == nil {
-			for _, r := range open(q.Batches) {
-				s.stated(p, q.Shard, r)
+		if o := s.offer(request); o != nil {
+			for _, r := range o.rs {
+				s.stated(p, o.shard, r)
 			}
 		}
 	case protocol.Claim:
@@ -180,8 +226,10 @@ type asking struct {
 	from jobs.NodeID
 	verb protocol.Verb
 	body []byte
-	rs   []*jobs.Record // offered
-	old  bool           // all of them were acknowledged before
+
+	shard protocol.ShardRef // of an offer
+	rs    []*jobs.Record    // offered
+	old   bool              // all of them were acknowledged before
 }
 
 // asked looks at a request as it comes to an honest keeper.
@@ -194,9 +242,11 @@ func (s *witness) asked(p *process, from jobs.NodeID, request []byte) *asking {
 		return nil
 	}
 	a := &asking{p: p, from: from, verb: verb, body: body}
-	var q protocol.OfferRequest
-	if verb == protocol.Offer && protocol.DecodeRequest(body, &q) == nil {
-		a.rs = open(q.Batches)
+	if verb != protocol.Offer {
+		return a
+	}
+	if o := s.offer(request); o != nil {
+		a.shard, a.rs = o.shard, o.rs
 		a.old = len(a.rs) > 0 && !slices.ContainsFunc(a.rs, func(r *jobs.Record) bool { return !s.acked[p][r.ID] })
 	}
 	return a
@@ -272,15 +322,11 @@ func (s *witness) ringHolds(k *work, number uint64) bool {
 func (s *witness) stored(t table, key, value, old []byte, had bool) {
 	switch {
 	case t.name == 'k' && key[0] == 'r':
-		var b jobs.Batch
-		if jobs.Decode(value, protocol.MaxMessage, &b) != nil {
-			return
-		}
 		ref := protocol.ShardRef{Job: jobs.JobID(key[1:33]), Shard: binary.BigEndian.Uint32(key[33:])}
 		if s.kept[t.d] == nil {
 			s.kept[t.d] = kept{}
 		}
-		for _, r := range open([]jobs.Batch{b}) {
+		for _, r := range s.batch(value) {
 			inner(s.kept[t.d], ref)[r.ID] = r
 		}
 	case t.name == 'c' && key[0] == 'a':
