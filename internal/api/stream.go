@@ -44,11 +44,15 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) error {
 // must come to read the answer before its connection is cut.
 func refuseWhole(w http.ResponseWriter, rest io.Reader, err error) error {
 	sendError(w, err)
-	control := http.NewResponseController(w)
-	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+	control, until := http.NewResponseController(w), time.Now().Add(drainTime)
+	if control.Flush() != nil || control.SetReadDeadline(until) != nil {
 		return nil // the client is gone
 	}
-	io.Copy(io.Discard, rest) // ends when the client has read the answer and hangs up
+	for buf := make([]byte, 64<<10); time.Now().Before(until); {
+		if _, err := rest.Read(buf); err != nil { // the client has read the answer, and hangs up
+			return nil
+		}
+	}
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // What a scraper may cost.
@@ -16,6 +18,7 @@ const (
 	answerTimeout = 10 * time.Second
 	idleTimeout   = time.Minute
 	maxHeader     = 16 << 10
+	maxCallers    = 16 // connections at a time; more of them wait
 )
 
 // Listen opens a port of this machine for scrapers: metrics tell what a machine does, and are
@@ -38,7 +41,7 @@ func Serve(ctx context.Context, l net.Listener, scrape http.Handler) error {
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
 	stop := context.AfterFunc(ctx, func() { web.Close() }) // a scrape that is cut short is asked again
 	defer stop()
-	if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := web.Serve(netutil.LimitListener(l, maxCallers)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package door
 
 import (
+	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -21,6 +23,10 @@ func (d *Door) check(port int) http.Handler {
 	hosts := []string{localhost + ":" + strconv.Itoa(port), "localhost:" + strconv.Itoa(port)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
+		if err := d.steady(w, r); err != nil {
+			refuse(w, http.StatusInternalServerError, "this request cannot be timed", "shoal doctor looks for what is wrong")
+			return
+		}
 		select {
 		case d.busy <- struct{}{}:
 			defer func() { <-d.busy }()
@@ -51,6 +57,38 @@ func (d *Door) check(port int) http.Handler {
 		defer d.use()()
 		d.cfg.Handler.ServeHTTP(w, r)
 	})
+}
+
+// steady has a body cut that stands still; also one that nobody will read, of a request that is
+// refused. How long all of it takes is not bounded: neither a large upload, nor what is done with it
+// afterwards, is to be cut.
+func (d *Door) steady(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == http.NoBody {
+		return nil
+	}
+	control := http.NewResponseController(w)
+	r.Body = &steadyBody{ReadCloser: r.Body, control: control, stall: d.cfg.Stall}
+	return control.SetReadDeadline(time.Now().Add(d.cfg.Stall))
+}
+
+type steadyBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+// Read waits only so long for the next bytes.
+func (b *steadyBody) Read(p []byte) (int, error) {
+	if err := b.control.SetReadDeadline(time.Now().Add(b.stall)); err != nil {
+		return 0, err
+	}
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) { // from now on the server waits for the client to go away, however long
+		if err := b.control.SetReadDeadline(time.Time{}); err != nil {
+			return n, err
+		}
+	}
+	return n, err
 }
 
 // foreign reports whether a page of another place has sent a request. Pages of other ports of

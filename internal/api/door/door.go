@@ -8,6 +8,7 @@
 package door
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Config says what is behind a door. The zero value of a time means its default.
@@ -26,6 +29,8 @@ type Config struct {
 	Logger  *slog.Logger
 	Idle    time.Duration // without a request after which the door closes: 2 h
 	LinkFor time.Duration // that a link can be used: 2 min
+	Headers time.Duration // that a request's headers may take: 5 s
+	Stall   time.Duration // that a request's body may stand still: 30 s
 }
 
 // What a client may cost, and how long things are good.
@@ -36,10 +41,11 @@ const (
 	noteTime      = time.Minute // between two notes of the last use in the home
 	maxLinks      = 16          // given and not used yet
 	maxRequests   = 64          // at a time
+	maxCallers    = 128         // connections at a time; more of them wait
 	maxHeader     = 32 << 10    // bytes
 	headerTimeout = 5 * time.Second
-	readTimeout   = 2 * time.Minute // of a whole request
-	keepTime      = time.Minute     // of an idle connection
+	stallTimeout  = 30 * time.Second
+	keepTime      = time.Minute // of an idle connection
 	closeTime     = time.Second
 )
 
@@ -69,12 +75,8 @@ type answer struct {
 
 // New makes a door that is closed. Run makes it work.
 func New(cfg Config) *Door {
-	if cfg.Idle == 0 {
-		cfg.Idle = idleTime
-	}
-	if cfg.LinkFor == 0 {
-		cfg.LinkFor = linkTime
-	}
+	cfg.Idle, cfg.LinkFor = cmp.Or(cfg.Idle, idleTime), cmp.Or(cfg.LinkFor, linkTime)
+	cfg.Headers, cfg.Stall = cmp.Or(cfg.Headers, headerTimeout), cmp.Or(cfg.Stall, stallTimeout)
 	return &Door{cfg: cfg, asks: make(chan ask), busy: make(chan struct{}, maxRequests), links: map[[32]byte]time.Time{}}
 }
 
@@ -161,8 +163,7 @@ func (d *Door) open(ctx context.Context, port int) (*opened, error) {
 	}
 	o.web = &http.Server{
 		Handler:           d.check(o.port),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
+		ReadHeaderTimeout: d.cfg.Headers, // a body has another: see steady
 		IdleTimeout:       keepTime,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -170,7 +171,7 @@ func (d *Door) open(ctx context.Context, port int) (*opened, error) {
 	}
 	go func() {
 		defer close(o.done)
-		if err := o.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := o.web.Serve(netutil.LimitListener(l, maxCallers)); !errors.Is(err, http.ErrServerClosed) {
 			d.cfg.Logger.Warn("the page is closed", "error", err)
 		}
 	}()

@@ -77,6 +77,7 @@ func (h *house) ask(method, url, body string, headers ...string) *http.Response 
 func (h *house) enter() string {
 	h.t.Helper()
 	answer := h.ask("GET", h.link(), "")
+	answer.Body.Close()
 	if answer.StatusCode != http.StatusOK || len(answer.Cookies()) != 1 {
 		h.t.Fatalf("a fresh link: status %d, cookies %v", answer.StatusCode, answer.Cookies())
 	}
