@@ -26,11 +26,11 @@ func (w *Worker) Aside(id jobs.JobID) string {
 	return info.why
 }
 
-// strike notes that a unit of a job failed here, and sets the job aside when that was one too
-// many. w.mu is held.
+// strike notes that a unit of a job failed here, and reports whether that was one too many: then
+// the job is set aside, and what is held of it is to be given back. w.mu is held.
 func (w *Worker) strike(info *jobInfo, why string) (aside bool) {
 	if w.rt.Now().Before(info.until) {
-		return true // it was held already
+		return false // it was held already
 	}
 	if info.strikes++; info.strikes < strikes {
 		return false
@@ -42,18 +42,27 @@ func (w *Worker) strike(info *jobInfo, why string) (aside bool) {
 	return true
 }
 
+// shed gives back what is held of a job that was set aside: others may be able to run it, and need
+// not wait for the leases. What runs may end, as it may be the one that shows that it runs here.
+func (w *Worker) shed(info *jobInfo) {
+	w.yield(func(t *task) bool { return t.info == info && !t.running })
+}
+
 // asideFor is how long a job is set aside that was so many times before.
 func asideFor(times int) time.Duration {
 	return min(setAside<<min(times, 10), setAsideMost)
 }
 
-// ran notes that a unit of a job was run, or given up. w.mu is held.
-func (w *Worker) ran(o *outcome) {
+// ran notes that a unit of a job was run, or given up, and reports whether the job is set aside
+// for it. w.mu is held.
+func (w *Worker) ran(o *outcome) (aside bool) {
 	info := o.task.info
-	switch {
-	case !o.gaveUp:
+	if !o.gaveUp {
 		info.strikes, info.asides = 0, 0
-	case !info.own:
-		w.strike(info, "its units are given up here: "+o.why)
+		if info.why != "" {
+			info.until, info.why = time.Time{}, ""
+		}
+		return false
 	}
+	return !info.own && w.strike(info, "its units are given up here: "+o.why)
 }

@@ -2,12 +2,14 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -60,6 +62,65 @@ func TestLeasesAfterSleepAndClockJumps(t *testing.T) {
 				t.Error("the unit was dropped")
 			}
 		})
+	}
+}
+
+// releases are keepers that note which units are given back.
+type releases struct {
+	asked
+	loop *strand.Loop
+	back map[jobs.Hold]time.Duration
+}
+
+func (r *releases) Release(_ context.Context, _ protocol.ShardRef, holds []jobs.Hold) {
+	for _, h := range holds {
+		r.back[h] = r.loop.Elapsed()
+	}
+}
+
+// What is held of a job that crashes here once too often goes back at once, and so does what is
+// granted of it later: another machine may run it, and need not wait for the lease. What runs may
+// show that the job runs here after all, and then it is not set aside any more.
+func TestWhatIsSetAsideIsGivenBack(t *testing.T) {
+	loop := strand.NewLoop(1)
+	defer loop.Stop()
+	m := loop.Machine(0, 0)
+	ctx, cancel := m.WithCancel(context.Background())
+	defer cancel(nil)
+	keepers := &releases{loop: loop, back: map[jobs.Hold]time.Duration{}}
+	w := &Worker{
+		cfg: Config{Keepers: keepers, Logger: slog.New(slog.DiscardHandler)}, rt: m, tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, ctx: ctx,
+	}
+	bad, good := &jobInfo{job: &jobs.Job{ID: jobs.JobID{1}}}, &jobInfo{job: &jobs.Job{ID: jobs.JobID{2}}}
+	w.infos[bad.job.ID] = bad
+	hold := func(info *jobInfo, unit uint16, running bool) *task {
+		one := &task{info: info, ref: protocol.ShardRef{Job: info.job.ID}, hold: jobs.Hold{Unit: unit}, running: running}
+		one.ctx, one.cancel = m.WithCancel(ctx)
+		w.tasks[one.key()] = one
+		return one
+	}
+	waiting, runs := hold(bad, 10, false), hold(bad, 11, true)
+	other := hold(good, 12, false)
+	m.Go(func() {
+		for unit := range uint16(strikes) {
+			w.failed(hold(bad, unit, false), errors.New("signal: killed"))
+		}
+		w.take(bad, waiting.ref, &client.Assignment{Holds: []jobs.Hold{{Unit: 20}}}, m.Now())
+	})
+	loop.Run(func() bool { return loop.Elapsed() > time.Second })
+	for _, unit := range []uint16{0, 1, 2, 10, 20} {
+		if at, ok := keepers.back[jobs.Hold{Unit: unit}]; !ok || at > time.Second {
+			t.Errorf("unit %d was not given back at once: %v, after %s", unit, ok, at)
+		}
+	}
+	if len(keepers.back) != 5 || w.tasks[runs.key()] != runs || w.tasks[other.key()] != other {
+		t.Errorf("gave back %v", keepers.back)
+	}
+	if why := w.Aside(bad.job.ID); why == "" {
+		t.Error("the job is not set aside")
+	}
+	if w.ran(&outcome{task: runs}); w.Aside(bad.job.ID) != "" {
+		t.Error("it runs here, and is set aside all the same")
 	}
 }
 

@@ -419,6 +419,10 @@ func workOwner(id jobs.JobID) string { return "work/" + id.String() }
 // take turns an assignment that was asked for at a time into tasks, and has their inputs fetched.
 func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment, asked time.Time) {
 	now := w.rt.Now()
+	if why, aside := w.asideNow(info); aside && why != "" { // set aside since they were asked for
+		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, ref, a.Holds) })
+		return
+	}
 	var batch []*task
 	w.mu.Lock()
 	for _, h := range a.Holds {

@@ -82,10 +82,13 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 	for _, ref := range inOrder(byRef) {
 		w.settler(ref).add(byRef[ref], grants[ref])
 	}
+	var aside []*jobInfo
 	w.mu.Lock()
 	for _, o := range batch {
 		delete(w.tasks, o.task.key())
-		w.ran(o)
+		if w.ran(o) {
+			aside = append(aside, o.task.info)
+		}
 		w.stats.Units++
 		if !o.task.info.own {
 			w.served[o.task.info.job.Head.Submitter] = true
@@ -97,6 +100,9 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 		}
 	}
 	w.mu.Unlock()
+	for _, info := range aside {
+		w.shed(info)
+	}
 	if err := w.keepShares(context.WithoutCancel(ctx)); err != nil {
 		w.cfg.Logger.Warn("what submitters have had could not be stored", "error", err)
 	}

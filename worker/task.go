@@ -71,6 +71,9 @@ func (w *Worker) failed(t *task, err error) {
 	w.mu.Unlock()
 	w.cfg.Logger.Warn("unit could not be run", t.key().ids(), "set_aside", aside, "error", err)
 	w.drop(t, true)
+	if aside {
+		w.shed(t.info)
+	}
 }
 
 // run runs a unit's inputs one after the other. Finished inputs are kept across restarts.

@@ -18,7 +18,7 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "read and change what this machine lends, and when",
 		Long: `Settings are in config.toml in the home. A flag of the same name beats the variable
 SHOAL_NAME, which beats the file, which beats the default. What says when and how much is
-lent counts at once, also in a node that runs; the first five count when it starts again.
+lent counts at once, also in a node that runs; the first four count when it starts again.
 
 ` + settingsHelp(config.Settings()),
 		Example: `  shoal config set when always

@@ -14,6 +14,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
 	"github.com/shoalgrid/shoal/internal/service"
+	"github.com/shoalgrid/shoal/internal/store"
 )
 
 func (p *program) donateCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func (f *nodeFlags) addWishes() {
 	f.lends = true
 	set := f.set
 	for _, s := range config.Settings() {
-		if !s.Wish {
+		if !s.Wish || set.Lookup(s.Name) != nil {
 			continue
 		}
 		about := s.About
@@ -84,10 +85,11 @@ func (p *program) donate(ctx context.Context, flags *nodeFlags, weak bool) error
 	switch up, err := answers(ctx, s); {
 	case err != nil:
 		return err
-	case up && flags.metrics != "":
-		return noMetricsThere(flags.metrics)
 	case up:
-		return p.donateThere(ctx, s, api.Donation{Settings: wishesOf(given), AllowWeakSandbox: weak})
+		if err := flags.tooLate(given); err != nil {
+			return err
+		}
+		return p.donateThere(ctx, s, api.Donation{Settings: wishesOf(given), Bootstrap: flags.boot, AllowWeakSandbox: weak})
 	}
 	o.Donate, o.Weak, o.Metrics = true, weak, flags.metrics
 	return p.serve(ctx, o)
@@ -102,6 +104,25 @@ func wishesOf(given map[string]string) map[string]string {
 		}
 	}
 	return some
+}
+
+// tooLate refuses what only a node that starts can be told, where one runs already.
+func (f *nodeFlags) tooLate(given map[string]string) error {
+	there := func(flag, hint string) error { return usage(hint, "%s: a node runs in this home already", flag) }
+	if f.metrics != "" {
+		return there("--metrics "+f.metrics, "scrape its socket, or start it again with --metrics "+f.metrics)
+	}
+	for _, s := range config.Settings() {
+		value, ok := given[s.Name]
+		switch {
+		case !ok, s.Wish, s.Name == "bootstrap":
+		case s.Name == "mdns":
+			return there("--no-mdns", "for its next start: shoal config set mdns false")
+		default:
+			return there("--"+s.Name+" "+value, "for its next start: shoal config set "+s.Name+" "+value)
+		}
+	}
+	return nil
 }
 
 // donateThere turns donating on in a node that runs already.
@@ -126,7 +147,7 @@ func (p *program) serve(ctx context.Context, o nodeOptions) error {
 func (p *program) serveAs(ctx context.Context, o nodeOptions, manager *service.Manager) (err error) {
 	s, ctx, err := p.start(ctx, o)
 	if err != nil {
-		return err
+		return runsThere(err)
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	status, err := s.Status(ctx)
@@ -150,6 +171,14 @@ func (p *program) serveAs(ctx context.Context, o nodeOptions, manager *service.M
 		return nil
 	case interrupted(err):
 		p.ui.leaving(o.Donate)
+	}
+	return err
+}
+
+// runsThere gives a home that another process has a code and a way out.
+func runsThere(err error) error {
+	if inUse, ok := errors.AsType[*store.InUse](err); ok {
+		return &api.Error{Code: api.CodeRefused, Message: inUse.Error(), Hint: "if that is your node, it runs already: shoal status; else name another home with --home DIR"}
 	}
 	return err
 }

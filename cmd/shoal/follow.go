@@ -106,8 +106,11 @@ func (p *program) unblockCommand() *cobra.Command {
 const maxWeight = 1000
 
 func (p *program) follow(ctx context.Context, ref string, weight int) error {
-	if weight < 1 || weight > maxWeight {
-		return usage("--weight takes a number from 1 to 1000", "--weight %d", weight)
+	switch {
+	case weight < 1:
+		return usage("to run nothing of it: shoal block "+oneLine(ref)+"; to make it one of many: shoal unfollow "+oneLine(ref), "--weight %d: a share is from 1 to %d", weight, maxWeight)
+	case weight > maxWeight:
+		return usage("give the others less: the one of all who are not followed is 1", "--weight %d: a share is from 1 to %d", weight, maxWeight)
 	}
 	peer, name, err := p.findPeer(ctx, ref)
 	if err != nil {

@@ -16,11 +16,6 @@ func (f *nodeFlags) addMetricsFlag(set *pflag.FlagSet) {
 	set.StringVar(&f.metrics, "metrics", "", "`ADDR` of this machine, like 127.0.0.1:9404, for Prometheus (the node's socket alone)")
 }
 
-// noMetricsThere refuses an address for metrics where the node runs already.
-func noMetricsThere(addr string) error {
-	return usage("scrape its socket, or start it again with --metrics "+addr, "--metrics %s: a node runs in this home already", addr)
-}
-
 // metricsPart opens the port for metrics that was asked for, and gives what serves it until its
 // context ends. Without one it only waits.
 func metricsPart(addr string, scrape http.Handler) (part func(context.Context) error, err error) {

@@ -73,10 +73,19 @@ service follows at once.`,
 		if err != nil {
 			return usage("shoal service install --print --for linux", "%v", err)
 		}
-		_, err = io.WriteString(p.stdout, text)
-		return err
+		return p.print(serviceText{serviceTextSchema, system, text}, func(w io.Writer) { io.WriteString(w, text) })
 	}
 	return cmd
+}
+
+// serviceTextSchema is the form of a serviceText.
+const serviceTextSchema = "shoal.service-file/1"
+
+// serviceText is what install --print shows, in --output json.
+type serviceText struct {
+	Schema string `json:"schema"`
+	For    string `json:"for"` // linux, darwin or windows
+	Text   string `json:"text"`
 }
 
 // serviceOf is the service that a person asks for. The flags for its command are tried here,

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -391,6 +395,18 @@ func TestNodeEndsUnderAWatch(t *testing.T) {
 	err := c.Watch(t.Context(), "x", func(*Job) error { go stop(); return nil })
 	if got := AsError(err); got == nil || got.Code != CodeNoNode || !strings.Contains(got.Message, "ended") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A home of another user's has a node, to which this one may not speak: that is not "no node".
+func TestTheNodeOfAnotherUser(t *testing.T) {
+	c := NewClient(t.TempDir())
+	c.web.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { // root may do all
+		return nil, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}
+	}
+	_, err := c.Status(t.Context())
+	if e := AsError(err); e == nil || e.Code != CodeRefused || !strings.Contains(e.Message, "permission denied") || e.Hint == "" {
+		t.Errorf("got %+v", e)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -311,6 +312,11 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 			answer.Body.Close()
 		}
 		return nil, context.Cause(ctx)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &Error{
+			Code: CodeRefused, Message: "no access to the node in " + c.home + ": permission denied",
+			Hint: "ask as the user who started it, or name a home of your own with --home DIR",
+		}
 	case errors.As(err, &dialling) && dialling.Op == "dial", errors.Is(err, errNoAddr):
 		return nil, c.noNode("no node is running in " + c.home)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -273,6 +273,8 @@ type Result struct {
 // Those that are not named stay as they are.
 type Donation struct {
 	Settings map[string]string `json:"settings,omitempty"`
+	// Bootstrap are addresses of nodes to join by.
+	Bootstrap []string `json:"bootstrap,omitempty"`
 	// AllowWeakSandbox lends also where an essential lock that holds strangers' programs is
 	// missing.
 	AllowWeakSandbox bool `json:"allow_weak_sandbox,omitempty"`

@@ -115,7 +115,7 @@ func TestWrongFilesAreToldWithLineAndRemedy(t *testing.T) {
 	for name, c := range map[string]struct{ text, where, problem, hint string }{
 		"unknown key":     {"cores = 1\ndsik = \"1 GiB\"", ":2", `no setting "dsik"`, `did you mean "disk"?`},
 		"case":            {"Cores = 1", ":1", `no setting "Cores"`, `did you mean "cores"?`},
-		"far from any":    {"pi = 3.14", ":1", `no setting "pi"`, "the settings are network, listen, bootstrap, name, mdns, when, idle-after, hours, cores, "},
+		"far from any":    {"pi = 3.14", ":1", `no setting "pi"`, "the settings are network, listen, bootstrap, mdns, name, when, idle-after, hours, cores, "},
 		"unknown table":   {"\n\n[donate]\nidle = true", ":3", `no setting "donate"`, "the settings are"},
 		"not TOML":        {"cores = 1\ndisk: 1 GiB", ":2", "not TOML", "a line looks like"},
 		"twice":           {"cores = 1\ncores = 2", ":2", "not TOML", ""},

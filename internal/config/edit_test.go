@@ -63,7 +63,7 @@ func TestSetMakesAFileAndUnsetTakesOut(t *testing.T) {
 
 func TestSetRefusesAndLeavesTheFileAlone(t *testing.T) {
 	for name, c := range map[string]struct{ before, key, value, problem string }{
-		"unknown":       {"cores = 1\n", "coers", "2", `coers: there is no setting "coers"`},
+		"unknown":       {"cores = 1\n", "coers", "2", `there is no setting "coers"`},
 		"impossible":    {"cores = 1\n", "cores", "-2", "cores: -2 is not between 0 and 4096"},
 		"broken before": {"cores = ?\n", "cores", "2", "not TOML"},
 		"newer":         {"format = 9\n", "cores", "2", "written for a newer shoal"},

@@ -19,13 +19,18 @@ const maxFile = 1 << 20
 
 // Error is a setting that cannot be used.
 type Error struct {
-	Source  string // the flag, the variable, or the line of the file
+	Source  string // the flag, the variable, or the line of the file; "" where the problem names it
 	Problem string
 	hint    string
 }
 
 // Error says where and what.
-func (e *Error) Error() string { return e.Source + ": " + e.Problem }
+func (e *Error) Error() string {
+	if e.Source == "" {
+		return e.Problem
+	}
+	return e.Source + ": " + e.Problem
+}
 
 // Hint says what it takes instead.
 func (e *Error) Hint() string { return e.hint }
@@ -113,7 +118,10 @@ func (c *Config) readFile(file string) error {
 		return nil
 	}
 	if err != nil {
-		return &Error{Source: file, Problem: err.Error(), hint: "check that it is a readable file, or remove it"}
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			err = at.Err // the file is named already
+		}
+		return &Error{Source: file, Problem: "cannot be read: " + err.Error(), hint: "check that it is a readable file, or remove it"}
 	}
 	return c.readText(file, text)
 }
@@ -143,7 +151,7 @@ func (c *Config) readText(file string, text []byte) error {
 		}
 		return &Error{
 			Source: source, Problem: "not TOML: " + strings.TrimPrefix(problem, "toml: "),
-			hint: `a line looks like: quota = "10 GiB"`,
+			hint: `a line looks like: disk = "10 GiB"`,
 		}
 	}
 	lines := lineOfKeys(text)
@@ -178,7 +186,7 @@ func find(name string) (setting, *Error) {
 	known := settings()
 	i := slices.IndexFunc(known, func(s setting) bool { return s.name == name })
 	if i < 0 {
-		return setting{}, &Error{Source: name, Problem: fmt.Sprintf("there is no setting %q", name), hint: suggest(name, known)}
+		return setting{}, &Error{Problem: fmt.Sprintf("there is no setting %q", name), hint: suggest(name, known)}
 	}
 	return known[i], nil
 }

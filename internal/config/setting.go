@@ -33,7 +33,8 @@ const (
 // an entry here: help, documentation and flags follow.
 func settings() []setting { return append(nodeSettings(), wishSettings()...) }
 
-// nodeSettings say where the node is. A change counts when the node starts again.
+// nodeSettings say where the node is, and who. A change counts when the node starts again, but of
+// its name.
 func nodeSettings() []setting {
 	return []setting{
 		{
@@ -50,11 +51,11 @@ func nodeSettings() []setting {
 			set:   func(c *Config, text string) error { c.Bootstrap = items(text); return nil },
 			get:   func(c *Config) string { return strings.Join(c.Bootstrap, ",") }, check: checkBootstrap,
 		},
+		onOff("mdns", "look for nodes on the local network, and be seen there", func(c *Config) *bool { return &c.MDNS }),
 		{
-			name: "name", about: "what to call this node, beside its peer ID", wants: `up to 40 bytes of text without spaces around it, such as "ada"`,
+			name: "name", about: "what to call this node, beside its peer ID", wants: `up to 40 bytes of text without spaces around it, such as "ada"`, wish: true,
 			set: func(c *Config, text string) error { c.Name = text; return nil }, get: func(c *Config) string { return c.Name }, check: checkName,
 		},
-		onOff("mdns", "look for nodes on the local network, and be seen there", func(c *Config) *bool { return &c.MDNS }),
 	}
 }
 

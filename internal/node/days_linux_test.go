@@ -68,7 +68,8 @@ func TestMemoryThatShrinks(t *testing.T) {
 	}
 }
 
-// A job whose every guest dies on this machine is left alone for a while, and status says so.
+// A job whose every guest dies on this machine is left alone for a while, and status says so. What
+// was held of it goes back at once: other machines may do better.
 func TestAJobThatCrashesHere(t *testing.T) {
 	donor, _ := lending(t, map[string]string{"cores": "1"})
 	var s api.DonateStatus
@@ -80,6 +81,10 @@ func TestAJobThatCrashesHere(t *testing.T) {
 	if !strings.Contains(s.Why, "; tried again after ") || s.State != api.DonatingOn {
 		t.Errorf("%s: %q", s.State, s.Why)
 	}
+	until(t, "its units are given back", func() bool {
+		s, err := donor.Status(t.Context())
+		return err == nil && len(s.Working) == 0
+	})
 	if states := guests(t); states != "" {
 		t.Errorf("its guests still run: %s", states)
 	}
@@ -126,6 +131,26 @@ func TestSettingsThatBreakWhileRunning(t *testing.T) {
 	}
 	write("disk = \"5 GiB\"\n")
 	until(t, "a good one counts again", func() bool { s := donating(t, n); return s.Disk == 5<<30 && len(s.Notes) == 0 })
+}
+
+// What a node calls itself is a setting like others: it counts at once.
+func TestANewNameCountsAtOnce(t *testing.T) {
+	home := t.TempDir()
+	n := openedIn(t, home, newDesk(), false, nil)
+	said := func() string {
+		raw, err := node.Handle(n, t.Context(), jobs.NodeID{1}, protocol.EncodeRequest(protocol.Hello, &protocol.HelloRequest{}))
+		var hello protocol.HelloAnswer
+		if err = errors.Join(err, protocol.DecodeAnswer(raw, &hello)); err != nil {
+			t.Fatal(err)
+		}
+		return hello.Name
+	}
+	for _, name := range []string{"ada", "grace"} {
+		if err := config.Set(home, "name", name); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it calls itself "+name, func() bool { return said() == name })
+	}
 }
 
 // A paused node keeps for others, or nothing at all, as its owner wishes.

@@ -79,7 +79,9 @@ func (b *names) learn(ctx context.Context, id jobs.NodeID, name string) error {
 // nameOf is what a node is called, this one included, or "".
 func (n *Node) nameOf(id jobs.NodeID) string {
 	if id == n.self {
-		return n.opts.Config.Name
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.lending.config.Name
 	}
 	return n.names.get(id)
 }

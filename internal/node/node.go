@@ -375,7 +375,7 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 func (n *Node) sayHello() *protocol.HelloAnswer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := &protocol.HelloAnswer{Donating: n.taking(), Slots: uint16(n.worker.Slots()), Profiles: profiles(), Now: time.Now().UnixMilli(), Name: n.opts.Config.Name}
+	a := &protocol.HelloAnswer{Donating: n.taking(), Slots: uint16(n.worker.Slots()), Profiles: profiles(), Now: time.Now().UnixMilli(), Name: n.lending.config.Name}
 	a.Lends, a.Memory = n.donate.on && !n.donate.finishing, n.lending.decision.Memory
 	a.Keeps = n.host != nil && n.host.Server()
 	return a
