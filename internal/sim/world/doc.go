@@ -12,8 +12,11 @@
 //	submitter.go   the life of a job at its submitter's
 //	liars.go       nodes that lie, hoard, copy, withhold, flood
 //	faults.go      what goes wrong, and when
-//	witness.go     what is seen of every message, execution and acceptance
-//	invariants.go  what must hold
+//	witness.go     what is seen of every message, execution and write
+//	invariants.go  what must hold, and where each is looked at:
+//	answers.go     of what was accepted           causes.go    of executions, and why there is another
+//	keeping.go     of what keepers know           leases.go    of who may run what, and for how long
+//	results.go     of seals and reveals           merging.go   of all records together
 //
 // Integers only: a fused multiply-add on another machine would make another run.
 package world

@@ -1,0 +1,121 @@
+package world
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/evidence"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// judged holds I1 to I3 of one accepted unit.
+func (k *work) judged(u *evidence.Unit, wrong bool) {
+	w := k.w
+	if u.Verdict.Inputs() == 0 {
+		return
+	}
+	answer := u.Verdict.Input(0).Tuple
+	for_, own := 0, false
+	for _, v := range u.Verdict.Votes {
+		own = own || v.Own
+		n := w.byID[v.Worker]
+		if v.Tuples[0] != answer {
+			continue
+		}
+		for_++
+		if wrong && n.honest() {
+			w.broke("I3", "%s voted for the wrong answer to input %d", n.name, u.First)
+		}
+	}
+	if for_ < k.votes && !own {
+		w.broke("I1", "unit %d was accepted with %d votes", u.Number, for_)
+	}
+	if wrong && w.opt.Liars == 0 {
+		w.broke("I2", "unit %d has a wrong answer, and nobody lies", u.Number)
+	}
+}
+
+// credited holds I20.
+func (k *work) credited(c *collect.Collector) {
+	ran := map[jobs.NodeID]uint64{}
+	for _, xs := range k.w.seen.runs[k] {
+		by := map[jobs.NodeID]bool{}
+		for _, x := range xs {
+			by[x.by.ID()] = by[x.by.ID()] || x.state == done
+		}
+		for id, ok := range by {
+			if ok {
+				ran[id]++
+			}
+		}
+	}
+	for id, share := range c.Credit() {
+		if w := k.w; w.opt.Defect == Overpay {
+			share.Units++
+		}
+		if share.Units > ran[id] {
+			k.w.broke("I20", "%s is credited with %d units, it ran %d", k.w.byID[id].name, share.Units, ran[id])
+		}
+	}
+}
+
+// accepts looks at an acceptance.
+func (s *witness) accepts(p *process, key, value []byte) {
+	k := s.w.workOf(jobs.JobID(key[1:33]))
+	if k == nil || k.at != p.node {
+		return
+	}
+	number := unitIn(key)
+	sum := [32]byte(jobs.Sum(value))
+	if old, had := k.accepted[number]; had && old != sum && (k.final || !s.w.judges()) {
+		s.w.broke("I4", "%s accepts another answer to input %d than it had", p.name, number)
+	}
+	k.accepted[number] = sum
+	s.w.step("accept", key)
+}
+
+// unitIn is the number in its job of the unit that a key is about.
+func unitIn(key []byte) uint64 {
+	return uint64(binary.BigEndian.Uint32(key[33:]))*jobs.UnitsPerShard + uint64(binary.BigEndian.Uint16(key[37:]))
+}
+
+// missing says how far a unit is that has no answer.
+func (w *world) missing(k *work) string {
+	for number := range uint64(k.units) {
+		if _, ok := k.accepted[number]; ok || k.job == nil {
+			continue
+		}
+		shard := uint32(number / jobs.UnitsPerShard)
+		m := w.manifestOf(k, shard)
+		if m == nil {
+			continue
+		}
+		all := map[jobs.Digest]*jobs.Record{}
+		for _, n := range w.nodes {
+			maps.Copy(all, w.seen.kept[n.disk][protocol.ShardRef{Job: k.job.ID, Shard: shard}])
+		}
+		l, unit := w.merged(k, shard, m, inOrder(all)), int(number%jobs.UnitsPerShard)
+		v := l.Verdict(unit)
+		says := fmt.Sprintf("; unit %d is %s: %d votes, %d seals, %d reveals; run by", number, v.State, len(v.Votes), len(l.Seals(unit)), len(l.Reveals(unit)))
+		for _, r := range append(l.Seals(unit), l.Reveals(unit)...) {
+			replica, counts := uint8(0), slices.ContainsFunc(v.Votes, func(v scheduler.Vote) bool { return v.Reveal.ID == r.ID || v.Seal != nil && v.Seal.ID == r.ID })
+			switch b := r.Body.(type) {
+			case *jobs.Seal:
+				replica = b.Replica
+			case *jobs.Reveal:
+				replica = b.Replica
+			}
+			says += fmt.Sprintf(", %s of %s for %d (counts %v)", r.Kind, w.byID[r.Author].name, replica, counts)
+		}
+		for _, x := range w.seen.runs[k][number] {
+			says += fmt.Sprintf(" %s(%s, honest %v)", x.by.name, []string{"running", "dropped", "done"}[x.state], x.by.honest())
+		}
+		return says
+	}
+	return ""
+}

@@ -1,0 +1,151 @@
+package world
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/worker"
+)
+
+// Causes counts executions that were not among the votes needed, by why they came about.
+type Causes struct {
+	Dispute     int `json:"dispute"` // an earlier result differs
+	Hostile     int `json:"hostile"` // an earlier execution was a liar's
+	Crash       int `json:"crash"`   // an earlier one ended with its machine, or was dropped
+	Contact     int `json:"contact"` // an earlier one's machine was cut off, suspended or unheard
+	Race        int `json:"race"`    // an earlier one was not told of yet
+	Asked       int `json:"asked"`   // at strong: the submitter wants to be surer
+	Unexplained int `json:"unexplained"`
+}
+
+func (c *Causes) add(o Causes) {
+	c.Dispute += o.Dispute
+	c.Hostile += o.Hostile
+	c.Crash += o.Crash
+	c.Contact += o.Contact
+	c.Race += o.Race
+	c.Asked += o.Asked
+	c.Unexplained += o.Unexplained
+}
+
+// state is how far an execution is.
+type state uint8
+
+const (
+	running state = iota
+	dropped
+	done
+)
+
+// execution is one run of one unit by one node.
+type execution struct {
+	by         *node
+	run        int // of its node's processes
+	start, end time.Duration
+	state      state
+	out        []byte
+}
+
+func (x *execution) gave(out []byte) { x.state, x.out = done, out }
+
+func (x *execution) stop(at time.Duration, s state) {
+	if x.state == running {
+		x.state, x.end = s, at
+	}
+}
+
+// ending is what a guest tells of its execution.
+type ending struct {
+	*execution
+	w *world
+}
+
+func (e ending) end(s state) { e.stop(e.w.loop.Elapsed(), s) }
+
+func (e ending) gave(out []byte) {
+	e.end(done)
+	e.execution.gave(out)
+}
+
+// begins notes that a node runs a unit, and why if it is one too many.
+func (s *witness) begins(p *process, k *work, prog worker.Program, number uint64, data []byte) ending {
+	x := &execution{by: p.node, run: p.runs, start: s.w.loop.Elapsed()}
+	e := ending{x, s.w}
+	s.w.report.Executions++
+	s.w.step("run", []byte(p.name), fmt.Append(nil, number))
+	if k == nil {
+		return e
+	}
+	if prog.Path != k.job.Head.Program.Digest.String() || string(data) != fmt.Sprint(number) {
+		s.w.broke("I17", "%s runs %s on %q for input %d", p.name, prog.Path, data, number)
+	}
+	ref := protocol.ShardRef{Job: k.job.ID, Shard: uint32(number / jobs.UnitsPerShard)}
+	s.leased(p, k, ref, uint16(number%jobs.UnitsPerShard))
+	before := inner(s.runs, k)[number]
+	if len(before) >= k.votes {
+		s.count(p, k, number, before)
+	}
+	s.runs[k][number] = append(before, x)
+	return e
+}
+
+// count adds an execution to those of its cause.
+func (s *witness) count(p *process, k *work, number uint64, before []*execution) {
+	w, c := s.w, &s.w.report.Causes
+	any := func(f func(*execution) bool) bool { return slices.ContainsFunc(before, f) }
+	switch {
+	case any(func(x *execution) bool {
+		return x.by == p.node && x.run == p.runs && x.state == done && (w.opt.Calm || x.end == w.loop.Elapsed())
+	}):
+		c.Unexplained++
+		w.broke("I7", "%s runs unit %d again", p.name, number)
+	case any(func(x *execution) bool {
+		return x.state == done && !bytes.Equal(x.out, before[0].out) && before[0].state == done
+	}):
+		c.Dispute++
+	case any(func(x *execution) bool { return x.by.lie != nil }):
+		c.Hostile++
+	case any(func(x *execution) bool { return x.state == dropped || x.by.p == nil || x.by == p.node }):
+		c.Crash++
+	case w.judges():
+		c.Asked++
+	case w.fate.lossPPM > 0 || w.fate.weather > 0:
+		c.Contact++
+	case any(func(x *execution) bool { return x.state == running || w.loop.Elapsed()-x.start < raceWindow }):
+		c.Race++
+	default:
+		c.Unexplained++
+		w.broke("I7", "%s runs unit %d, which %d have run, for no reason", p.name, number, len(before))
+	}
+}
+
+// raceWindow is how long two workers may know nothing of each other: a claim, a unit, a summary.
+const raceWindow = time.Minute
+
+// ringHolds reports whether as many of the ring run a unit as are needed to get a lie accepted.
+func (s *witness) ringHolds(k *work, number uint64) bool {
+	n := 0
+	for _, x := range s.runs[k][number] {
+		if x.by.lie != nil && x.by.lie.kind == sniping && x.state != dropped {
+			n++
+		}
+	}
+	return n >= k.votes
+}
+
+// crashed ends what a node was running.
+func (s *witness) crashed(n *node) {
+	for _, units := range s.runs {
+		for _, xs := range units {
+			for _, x := range xs {
+				if x.by == n {
+					x.stop(s.w.loop.Elapsed(), dropped)
+				}
+			}
+		}
+	}
+}

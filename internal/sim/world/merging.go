@@ -1,0 +1,130 @@
+package world
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// merges holds I13, I15 and I19: all records that honest keepers have, merged in several orders.
+func (w *world) merges(k *work) {
+	for shard := range k.job.Head.Shards() {
+		ref := protocol.ShardRef{Job: k.job.ID, Shard: shard}
+		all := map[jobs.Digest]*jobs.Record{}
+		for _, n := range w.nodes {
+			if n.honest() {
+				for id, r := range w.seen.kept[n.disk][ref] {
+					all[id] = r
+				}
+			}
+		}
+		rs := inOrder(all)
+		w.convicts(rs)
+		m := w.manifestOf(k, shard)
+		if m == nil {
+			continue
+		}
+		first := w.merged(k, shard, m, rs)
+		again := slices.Clone(rs)
+		for i := range again {
+			j := w.draw(i + 1)
+			again[i], again[j] = again[j], again[i]
+		}
+		second := w.merged(k, shard, m, append(again, again[:len(again)/2]...))
+		if !slices.Equal(first.Digests(), second.Digests()) {
+			w.broke("I15", "the records of %s's job give different states in different orders", k.at.name)
+		}
+		w.follows(k, shard, first, second)
+	}
+}
+
+// contradictions holds I13 of a job that is not done.
+func (w *world) contradictions(k *work) {
+	if k.job == nil {
+		return
+	}
+	for _, n := range w.nodes {
+		if n.honest() {
+			w.convicts(inOrder(w.seen.kept[n.disk][protocol.ShardRef{Job: k.job.ID}]))
+		}
+	}
+}
+
+// merged is the ledger of some records, in that order.
+func (w *world) merged(k *work, shard uint32, m *jobs.Manifest, rs []*jobs.Record) *scheduler.Ledger {
+	l := scheduler.NewLedger(k.job, shard, m)
+	for i, r := range rs {
+		if w.opt.Defect == OrderMatters && i%7 == 3 {
+			continue
+		}
+		if _, err := l.Apply(r); err != nil {
+			continue
+		}
+		if b, ok := r.Body.(*jobs.Reveal); ok && len(b.Inline) > 0 {
+			if h, err := jobs.VerifyPayload(bytes.NewReader(b.Inline), 1); err == nil {
+				_ = l.Attach(r, h.Tuples)
+			}
+		}
+	}
+	return l
+}
+
+// follows holds that both orders give the verdicts, and that what was accepted has one.
+func (w *world) follows(k *work, shard uint32, a, b *scheduler.Ledger) {
+	for n := range a.Units() {
+		x, y := a.Verdict(n), b.Verdict(n)
+		if x.State != y.State || len(x.Votes) != len(y.Votes) || x.Inputs() > 0 && x.Input(0) != y.Input(0) {
+			w.broke("I15", "unit %d is %s in one order and %s in another", n, x.State, y.State)
+		}
+		number := uint64(shard)*jobs.UnitsPerShard + uint64(n)
+		if _, ok := k.accepted[number]; ok && !x.State.Decided() && !w.judges() && w.fate.emptyPPM == 0 && w.opt.Liars == 0 {
+			w.broke("I19", "unit %d was accepted, and the records do not say so", number)
+		}
+	}
+}
+
+func (w *world) manifestOf(k *work, shard uint32) *jobs.Manifest {
+	if k.at.p == nil || k.at.p.submitter == nil || k.at.p.m.Dead() {
+		return nil
+	}
+	m, _, err := k.at.p.submitter.Manifest(k.job, shard)
+	if err != nil {
+		w.broke("I5", "%s cannot read its own job: %v", k.at.name, err)
+		return nil
+	}
+	return m
+}
+
+// convicts holds I13: of any two records only a liar's can convict, and two seals of one unit to
+// different things do.
+func (w *world) convicts(rs []*jobs.Record) {
+	type about struct {
+		by   jobs.NodeID
+		unit uint16
+	}
+	seals := map[about]*jobs.Record{}
+	for _, r := range rs {
+		b, ok := r.Body.(*jobs.Seal)
+		if !ok {
+			continue
+		}
+		at := about{r.Author, b.Unit}
+		first := seals[at]
+		if first == nil {
+			seals[at] = r
+			continue
+		}
+		who, guilty := scheduler.Convict(first, r)
+		differ := first.Body.(*jobs.Seal).Commitment != b.Commitment
+		n := w.byID[r.Author]
+		switch {
+		case guilty && (who != r.Author || n == nil || n.honest()):
+			w.broke("I13", "%s is convicted", w.byID[who].name)
+		case differ != guilty:
+			w.broke("I13", "%s sealed two things for unit %d, and is not convicted", n.name, b.Unit)
+		}
+	}
+}
