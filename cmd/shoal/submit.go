@@ -57,7 +57,7 @@ func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags,
 		return err
 	}
 	p.ui.submitted(done)
-	return p.print(done, func(w io.Writer) { fmt.Fprintln(w, done.Job) })
+	return p.print(documentOf(done), func(w io.Writer) { fmt.Fprintln(w, done.Job) })
 }
 
 // dryRun says what run or submit would submit; the document goes to stdout when asked for.
@@ -80,5 +80,5 @@ func (p *program) dryRun(ctx context.Context, sub api.Submission, lines io.Reade
 	if p.output == formatTable {
 		return nil
 	}
-	return p.print(would, nil)
+	return p.print(documentOf(would), nil)
 }

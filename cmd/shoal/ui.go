@@ -82,12 +82,7 @@ func (u *ui) submitted(s *api.Submitted) {
 	if s.Message != "" {
 		u.say("%s", oneLine(s.Message))
 	}
-	for _, l := range s.Levels {
-		if l.Level == "strong" || l.Level == "paranoid" {
-			u.say("%s", levelLine(l))
-			u.say("its answers are final when this node has judged them all: keep it running, or come back")
-		}
-	}
+	u.chosenLevel(s.Levels)
 	u.say("watch: shoal watch %s     answers: shoal results %s -d out", short(s.Job), short(s.Job))
 }
 

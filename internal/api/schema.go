@@ -168,21 +168,27 @@ type Submitted struct {
 	Safe       bool   `json:"safe"`   // it goes on without this machine
 	DonorsSeen int    `json:"donors_seen"`
 	Message    string `json:"message"` // a sentence for people on what it waits for; often ""
-	// Levels are what the job's level costs in the grid as it is seen from here; all of them after
-	// a dry run.
+	// Levels are what each level of checking costs in the grid as it is seen from here.
 	Levels []Level `json:"levels,omitempty"`
 }
 
-// Level is what a level of checking costs, as far as this node knows the donors in sight.
+// Level is what a level of checking costs for a job, as far as this node knows the donors in
+// sight, and as its own record of them has it.
 type Level struct {
 	Level      string  `json:"level"`
 	Chosen     bool    `json:"chosen"`     // it is the job's
 	Executions float64 `json:"executions"` // for an answer, when nobody lies; the submitter's own among them
 	OwnShare   float64 `json:"own_share"`  // of units that the submitter has to run itself
-	Possible   bool    `json:"possible"`   // the donors in sight are enough
-	Donors     int     `json:"donors"`     // in sight
+	Possible   bool    `json:"possible"`   // those in sight are enough
+	Missing    string  `json:"missing"`    // what they are short of, for people; "" where it is possible
+	Donors     int     `json:"donors"`     // in sight; at trusted those that are named
 	Proven     int     `json:"proven"`     // of them, with standing from this submitter's earlier jobs
 	Networks   int     `json:"networks"`   // that they are in, private ones not counted
+	ByLot      bool    `json:"by_lot"`     // they are enough for work to be given by lot
+	// Of a submitter that leaves after publishing: what an answer costs until it is back, and
+	// whether it is final then.
+	AwayExecutions float64 `json:"away_executions"`
+	AwayFinal      bool    `json:"away_final"`
 }
 
 // The states of a Job.

@@ -37,7 +37,9 @@ func (n *Node) attach(ctx context.Context, content jobs.Digest, s *api.Submissio
 		return nil, nil // that one is over: this is another job
 	}
 	if s.DryRun {
-		return n.describe(job, &submit.Held{}, true), nil
+		out := n.describe(job, &submit.Held{}, true)
+		out.Levels = n.awaitLevels(ctx, &job.Head, int(job.Head.Units))
+		return out, nil
 	}
 	if s.Alone {
 		n.setRunHere(job.ID)
@@ -170,7 +172,7 @@ func (n *Node) describe(job *jobs.Job, held *submit.Held, attached bool) *api.Su
 		Held: held.Keepers, Wanted: held.Wanted, Safe: held.Safe(), DonorsSeen: donors,
 	}
 	if !attached {
-		out.Levels = []api.Level{n.level(h.Policy.Level, h)}
+		out.Levels = n.levels(h, int(h.Units))
 	}
 	if h.Policy.Level != jobs.Trusted && donors < int(h.Policy.Votes) {
 		out.Message = n.tooFew(donors, int(h.Policy.Votes))
@@ -191,7 +193,7 @@ func plural(n int, word string) string {
 
 func (n *Node) dryRun(ctx context.Context, h *jobs.Head, in *submit.Inputs, perUnit int, ramp bool) (*api.Submitted, error) {
 	units := jobs.UnitCount(in.Count(), perUnit, ramp)
-	levels := n.levels(ctx, h) // which waits for somebody to come into sight
+	levels := n.awaitLevels(ctx, h, int(units)) // which waits for somebody to come into sight
 	donors, _ := n.net.donors()
 	return &api.Submitted{Inputs: int64(in.Count()), Units: int64(units), Votes: int(h.Policy.Votes), DonorsSeen: donors, Levels: levels}, nil
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -379,6 +380,7 @@ func TestCoinIsSecretAndFair(t *testing.T) {
 	}
 }
 
+// What an answer costs is estimated by playing the job with the real rule.
 func TestEstimate(t *testing.T) {
 	many := func(n int, d Donor) (out []Donor) {
 		for range n {
@@ -386,20 +388,32 @@ func TestEstimate(t *testing.T) {
 		}
 		return out
 	}
-	plan := Plan{Quiet: 0.05}
+	strong := jobs.Policy{Level: jobs.Strong, Votes: 2}
 	for _, c := range []struct {
-		name      string
-		donors    []Donor
-		cost, own float64
+		name          string
+		policy        jobs.Policy
+		donors        []Donor
+		units         int
+		least, most   float64
+		own, ownAtMax float64
 	}{
-		{"all well known", many(20, Donor{Accepted: 90}), 2.05, 0},
-		{"some standing", many(20, Donor{Accepted: 10}), 3.05, 0},
-		{"nobody known", many(20, Donor{}), 3, 1},
-		{"too few", many(1, Donor{Accepted: 90}), 2, 1},
+		{"two votes are two votes", jobs.Policy{Level: jobs.Standard, Votes: 2}, nil, 10, 2, 2, 0, 0},
+		{"all well known", strong, many(20, Donor{Accepted: 90}), 1000, 2.03, 2.09, 0, 0},
+		{"some standing, a short job", strong, many(20, Donor{Accepted: 10}), 10, 3, 3.3, 0, 0},
+		{"nobody known, a short job", strong, many(8, Donor{}), 10, 2.9, 3.1, 0.9, 1},
+		{"nobody known, a longer one", strong, many(8, Donor{}), 1000, 2.1, 2.4, 0.01, 0.05},
+		{"nobody known, a long one", strong, many(8, Donor{}), 1_000_000, 2.03, 2.1, 0, 0.01},
+		{"one donor", strong, many(1, Donor{Accepted: 90}), 100, 2, 2, 1, 1},
+		{"nobody", strong, nil, 100, 1, 1, 1, 1},
+		{"the burned do not count", strong, many(20, Donor{Burned: true}), 100, 1, 1, 1, 1},
 	} {
-		cost, own := strongRule().Estimate(plan, c.donors)
-		if math.Abs(cost-c.cost) > 0.01 || math.Abs(own-c.own) > 0.01 {
-			t.Errorf("%s: %.2f executions, %.2f own; want %.2f, %.2f", c.name, cost, own, c.cost, c.own)
+		before := slices.Clone(c.donors)
+		got := Estimate(c.policy, c.donors, c.units)
+		if got.Executions < c.least || got.Executions > c.most || got.Own < c.own || got.Own > c.ownAtMax {
+			t.Errorf("%s: %.3f executions, %.3f own; not in %g–%g, %g–%g", c.name, got.Executions, got.Own, c.least, c.most, c.own, c.ownAtMax)
+		}
+		if !slices.Equal(before, c.donors) {
+			t.Errorf("%s: an estimate changed what is known", c.name)
 		}
 	}
 }
