@@ -10,14 +10,11 @@ func (p *program) cancelCommand() *cobra.Command {
 		Args:              exactArgs("JOB"),
 		ValidArgsFunction: p.completeJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkRef(args[0]); err != nil {
-				return err
-			}
 			s, err := p.running()
 			if err != nil {
 				return err
 			}
-			if err := s.Cancel(cmd.Context(), args[0]); err != nil {
+			if err := about(cmd.Context(), s, args, func(s *session) error { return s.Cancel(cmd.Context(), args[0]) }); err != nil {
 				return err
 			}
 			p.ui.cancelled(args[0])

@@ -80,20 +80,15 @@ func addNaNFlag(set *pflag.FlagSet, nan *string) {
 	set.StringVar(nan, "nan", api.NaNLazy, "`HOW` NaNs become the same everywhere: lazy, or eager, which keeps their payloads")
 }
 
-func checkNaN(nan string) error {
-	if nan != api.NaNLazy && nan != api.NaNEager {
-		return usage("lazy is right for all programs but those that hide data in NaNs", "--nan %q: lazy or eager", nan)
-	}
-	return nil
-}
+func nanWords() []string { return []string{api.NaNLazy, api.NaNEager} }
 
 // check prints the document in every case, also when there is no such program.
 func (p *program) check(ctx context.Context, f *checkFlags, name string, args []string) error {
-	if err := checkNaN(f.nan); err != nil {
+	if err := oneOf("nan", f.nan, nanWords()); err != nil {
 		return err
 	}
-	if f.memory > jobs.MaxMemory {
-		return usage("--memory SIZE: most memory, up to "+size(jobs.MaxMemory), "--memory %s: more than the grid gives", size(uint64(f.memory)))
+	if err := checkMemory(f.memory); err != nil {
+		return err
 	}
 	var input []byte
 	if f.input != "" {

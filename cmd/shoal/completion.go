@@ -32,7 +32,11 @@ func (p *program) completionCommand() *cobra.Command {
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(p.stdout)
 			}
-			return usage("shoal completion bash, zsh, fish or powershell", "no completion for %q", args[0])
+			hint := "shoal completion bash, zsh, fish or powershell"
+			if near := nearest(args[0], shells); near != "" {
+				hint = "did you mean: shoal completion " + near
+			}
+			return usage(hint, "no completion for %q", args[0])
 		},
 	}
 }
@@ -92,15 +96,15 @@ func (p *program) flagOffers(f *pflag.Flag) cobra.CompletionFunc {
 	case "output":
 		return cobra.FixedCompletions([]string{formatTable + "\tfor people", formatJSON + "\tone document", formatJSONL + "\ta document a line"}, cobra.ShellCompDirectiveNoFileComp)
 	case "verify":
-		return cobra.FixedCompletions([]string{"trusted", "standard", "strong", "paranoid"}, cobra.ShellCompDirectiveNoFileComp)
+		return cobra.FixedCompletions(levelWords(), cobra.ShellCompDirectiveNoFileComp)
 	case "nan":
-		return cobra.FixedCompletions([]string{api.NaNLazy, api.NaNEager}, cobra.ShellCompDirectiveNoFileComp)
+		return cobra.FixedCompletions(nanWords(), cobra.ShellCompDirectiveNoFileComp)
 	case "when":
 		return cobra.FixedCompletions([]string{"idle", "always", "never"}, cobra.ShellCompDirectiveNoFileComp)
 	case "log-level":
-		return cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)
+		return cobra.FixedCompletions(logLevels(), cobra.ShellCompDirectiveNoFileComp)
 	case "for":
-		return cobra.FixedCompletions([]string{"linux", "darwin", "windows"}, cobra.ShellCompDirectiveNoFileComp)
+		return cobra.FixedCompletions(serviceSystems(), cobra.ShellCompDirectiveNoFileComp)
 	case "bootstrap":
 		return p.completeAddr
 	case "program":
@@ -148,15 +152,9 @@ func (p *program) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]stri
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), askTime)
-	defer cancel()
-	jobs, err := s.Jobs(ctx)
-	if err != nil { // no node: nothing to offer
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	var offers []string
-	for i := range jobs {
-		offers = append(offers, cobra.CompletionWithDesc(short(jobs[i].Job), oneLine(jobs[i].Name)+", "+jobs[i].State+", "+ago(jobs[i].Created)))
+	for _, j := range knownJobs(cmd.Context(), s) {
+		offers = append(offers, cobra.CompletionWithDesc(short(j.id), j.label))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }

@@ -43,7 +43,7 @@ func (p *program) configGetCommand() *cobra.Command {
 			if err != nil {
 				return wrongCall(err)
 			}
-			return p.print(map[string]string{args[0]: value}, func(w io.Writer) { io.WriteString(w, value+"\n") })
+			return p.print(shownSetting{Schema: api.SettingSchema, Name: args[0], Value: value}, func(w io.Writer) { io.WriteString(w, value+"\n") })
 		},
 	}
 }
@@ -89,7 +89,7 @@ func (p *program) configShowCommand() *cobra.Command {
 				return err
 			}
 			list := shownSettings(&c, origin)
-			return p.print(list, func(w io.Writer) { settingsTable(w, list) })
+			return printList(p, list, func(w io.Writer) { settingsTable(w, list) })
 		},
 	}
 	cmd.Flags().BoolVar(&origin, "origin", false, "say where each comes from: default, a line of the file, a variable")
@@ -98,6 +98,7 @@ func (p *program) configShowCommand() *cobra.Command {
 
 // shownSetting is a setting as a document.
 type shownSetting struct {
+	Schema string `json:"schema"` // api.SettingSchema, of which it is a part
 	Name   string `json:"name"`
 	Value  string `json:"value"`
 	Origin string `json:"origin,omitempty"`
@@ -107,7 +108,7 @@ func shownSettings(c *config.Config, origin bool) []shownSetting {
 	var list []shownSetting
 	for _, s := range config.Settings() {
 		value, _ := c.Get(s.Name) // it is there: it was listed
-		shown := shownSetting{Name: s.Name, Value: value}
+		shown := shownSetting{Schema: api.SettingSchema, Name: s.Name, Value: value}
 		if origin {
 			shown.Origin = c.Source(s.Name)
 		}

@@ -49,24 +49,20 @@ from this node's jobs.`,
 	return cmd
 }
 
-func (p *program) credit(ctx context.Context, files []string) (*api.Credit, error) {
+func (p *program) credit(ctx context.Context, files []string) (c *api.Credit, err error) {
 	if len(files) > 0 {
 		return creditOf(ctx, files)
 	}
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c, err := s.Credit(ctx)
-	if serr := s.stop(); err == nil {
-		err = serr
-	}
+	err = p.atHome(ctx, nil, func(s *session) error {
+		c, err = s.Credit(ctx)
+		return err
+	})
 	return c, err
 }
 
 // creditOf counts from evidence, each job once. A file that is not sound is not counted.
 func creditOf(ctx context.Context, files []string) (*api.Credit, error) {
-	c := &api.Credit{Schema: api.CreditSchema}
+	c := &api.Credit{}
 	given := map[[2]jobs.NodeID]*api.Earned{} // by submitter and donor
 	seen := map[jobs.JobID]string{}
 	for _, name := range files {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,8 @@ import (
 // delivery takes the results of a job, in input order, to where the person wants them.
 type delivery struct {
 	p      *program
-	folder *folder       // where each output becomes a file; nil: to stdout
-	rows   *json.Encoder // one object an input on stdout; nil: not
+	folder *folder // where each output becomes a file; nil: to stdout
+	rows   *rows   // one document an input on stdout; nil: not
 	failed int64
 	given  int64
 }
@@ -39,13 +38,6 @@ func addDeliverFlags(set *pflag.FlagSet) *deliverFlags {
 // delivery checks, before any work, that answers can go where they should.
 func (p *program) delivery(f *deliverFlags) (*delivery, error) {
 	d := &delivery{p: p}
-	switch p.output {
-	case formatJSON:
-		return nil, usage("use --output jsonl: one object an input", "answers come one by one, not as one document")
-	case formatJSONL:
-		d.rows = json.NewEncoder(p.stdout)
-		d.rows.SetEscapeHTML(false)
-	}
 	if f.dir == "" {
 		return d, nil
 	}
@@ -55,22 +47,28 @@ func (p *program) delivery(f *deliverFlags) (*delivery, error) {
 }
 
 func (d *delivery) close() error {
-	if d.folder == nil {
-		return nil
+	err := d.rows.end()
+	if d.folder != nil {
+		err = errors.Join(err, d.folder.close())
 	}
-	return d.folder.close()
+	return err
 }
 
 // begin says of which job the results will be.
 func (d *delivery) begin(job string) error {
+	d.rows = d.p.rows()
 	if d.folder == nil {
 		return nil
 	}
 	return d.folder.begin(job)
 }
 
+// resultSchema is the form of a row.
+const resultSchema = "shoal.result/1"
+
 // row is what scripts read of one input.
 type row struct {
+	Schema  string  `json:"schema"` // resultSchema
 	N       int64   `json:"n"`
 	Name    string  `json:"name"`
 	Outcome string  `json:"outcome"`
@@ -88,14 +86,14 @@ type row struct {
 // take delivers one result.
 func (d *delivery) take(r api.Result, output io.Reader) error {
 	d.given++
-	line := row{N: r.N, Name: r.Name, Outcome: r.Outcome, Exit: r.Exit, Reason: r.Reason, Stderr: r.Stderr, ToldBy: r.ToldBy, Provisional: r.Provisional}
+	line := row{Schema: resultSchema, N: r.N, Name: r.Name, Outcome: r.Outcome, Exit: r.Exit, Reason: r.Reason, Stderr: r.Stderr, ToldBy: r.ToldBy, Provisional: r.Provisional}
 	if r.Outcome != api.OutcomeOK {
 		d.failed++
 		if d.rows == nil {
 			d.p.ui.failedInput(r)
 			return nil
 		}
-		return d.rows.Encode(line)
+		return d.rows.add(line)
 	}
 	switch {
 	case d.folder != nil:
@@ -114,7 +112,7 @@ func (d *delivery) take(r api.Result, output io.Reader) error {
 	if d.rows == nil {
 		return nil
 	}
-	return d.rows.Encode(line)
+	return d.rows.add(line)
 }
 
 // outputName is the file that an output becomes below a folder.

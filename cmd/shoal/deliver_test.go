@@ -34,6 +34,9 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := d.begin("b5f3"); err != nil {
+		t.Fatal(err)
+	}
 	for i, r := range sampleResults() {
 		if err := d.take(r, strings.NewReader(sampleOutputs()[i])); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -277,9 +278,27 @@ func (d *demo) results(ctx context.Context, id string) ([]int, error) {
 	return found, nil
 }
 
+// demoSchema is the form of a demoDocument.
+const demoSchema = "shoal.demo/1"
+
+// demoDocument is what a demo has shown, for scripts.
+type demoDocument struct {
+	Schema     string     `json:"schema"` // demoSchema
+	Inputs     api.Inputs `json:"inputs"`
+	Units      api.Units  `json:"units"`
+	Donors     int        `json:"donors"`
+	Executions int64      `json:"executions"`
+	Killed     []string   `json:"killed"` // what, and when
+	Primes     []int      `json:"primes"`
+	Seconds    float64    `json:"seconds"`
+}
+
 // conclude prints the summary, and fails if anything in it is not as it should be.
 func (d *demo) conclude(j *api.Job, found []int, last int) error {
-	d.p.demoSummary(j, found, d.killed, time.Since(d.began))
+	doc := demoDocument{demoSchema, j.Inputs, j.Units, j.Donors, j.Executions, d.killed, found, time.Since(d.began).Seconds()}
+	if err := d.p.print(doc, func(w io.Writer) { demoSummary(w, j, &doc) }); err != nil {
+		return err
+	}
 	want := slices.DeleteFunc(mersenneExponents(), func(p int) bool { return p > last })
 	switch {
 	case !slices.Equal(found, want):

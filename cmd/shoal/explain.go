@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -23,18 +22,12 @@ that differ. What weighs most comes first, each with one thing to try.`,
 	}
 }
 
-func (p *program) explain(ctx context.Context, ref string) (err error) {
-	if err := checkRef(ref); err != nil {
-		return err
-	}
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	e, err := s.Explain(ctx, ref)
-	if err != nil {
-		return err
-	}
-	return p.print(e, func(w io.Writer) { explanationText(w, e) })
+func (p *program) explain(ctx context.Context, ref string) error {
+	return p.atHome(ctx, []string{ref}, func(s *session) error {
+		e, err := s.Explain(ctx, ref)
+		if err != nil {
+			return err
+		}
+		return p.print(e, func(w io.Writer) { explanationText(w, e) })
+	})
 }

@@ -169,17 +169,16 @@ func (p *program) findPeer(ctx context.Context, ref string) (peer, name string, 
 }
 
 // whose is whose work the node of the home runs; in a home without a node, what its settings say.
-func (p *program) whose(ctx context.Context) (*api.Whose, error) {
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w, err := s.Whose(ctx)
+func (p *program) whose(ctx context.Context) (w *api.Whose, err error) {
+	err = p.atHome(ctx, nil, func(s *session) error {
+		w, err = s.Whose(ctx)
+		return err
+	})
 	var e *api.Error
 	if errors.As(err, &e) && e.Code == api.CodeNoNode { // the home was never used
-		w, err = p.whoseSet()
+		return p.whoseSet()
 	}
-	return w, errors.Join(err, s.stop())
+	return w, err
 }
 
 // whoseSet is what the settings of the home say alone.
@@ -192,7 +191,7 @@ func (p *program) whoseSet() (*api.Whose, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &api.Whose{Schema: api.WhoseSchema, OnlyFollowed: choice.OnlyFollowed}
+	w := &api.Whose{OnlyFollowed: choice.OnlyFollowed}
 	for id, weight := range choice.Followed {
 		w.Followed = append(w.Followed, api.Followed{Peer: id.String(), Weight: int(weight)})
 	}

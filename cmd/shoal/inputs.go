@@ -84,7 +84,7 @@ func (p *program) submission(f *jobFlags, args []string, dash int) (api.Submissi
 	if err := f.policy(&sub); err != nil {
 		return none, nil, err
 	}
-	if err := checkNaN(f.nan); err != nil {
+	if err := oneOf("nan", f.nan, nanWords()); err != nil {
 		return none, nil, err
 	}
 	var err error
@@ -103,13 +103,13 @@ func (p *program) submission(f *jobFlags, args []string, dash int) (api.Submissi
 
 // checkLimits refuses what no node would take.
 func (f *jobFlags) checkLimits() error {
-	const hint = "shoal run --help lists the limits"
 	refused := func(format string, args ...any) error {
-		return &api.Error{Code: api.CodeRefused, Message: fmt.Sprintf(format, args...), Hint: hint}
+		return &api.Error{Code: api.CodeRefused, Message: fmt.Sprintf(format, args...), Hint: "shoal run --help lists the limits"}
+	}
+	if err := checkMemory(f.memory); err != nil {
+		return err
 	}
 	switch {
-	case f.memory < 1<<16 || f.memory > jobs.MaxMemory:
-		return refused("--memory %s: from 64 KiB to 1 GiB", size(uint64(f.memory)))
 	case f.maxOutput > jobs.MaxOutput:
 		return refused("--max-output %s: at most %s", size(uint64(f.maxOutput)), size(jobs.MaxOutput))
 	case f.time.Duration > jobs.MaxCPU:
@@ -119,9 +119,22 @@ func (f *jobFlags) checkLimits() error {
 	case f.lease.Duration < jobs.MinLease || f.lease.Duration > jobs.MaxLease:
 		return refused("--lease %s: from %s to %s", span(f.lease.Duration), span(jobs.MinLease), span(jobs.MaxLease))
 	case f.set.Changed("per-unit") && (f.perUnit < 1 || f.perUnit > jobs.MaxUnitInputs):
-		return usage(hint, "--per-unit %d: from 1 to %d", f.perUnit, jobs.MaxUnitInputs)
+		return refused("--per-unit %d: from 1 to %d", f.perUnit, jobs.MaxUnitInputs)
 	}
 	return nil
+}
+
+// checkMemory refuses what no program may have, or can live with.
+func checkMemory(m sizeValue) error {
+	if m < 1<<16 || m > jobs.MaxMemory {
+		return &api.Error{Code: api.CodeRefused, Message: "--memory " + size(uint64(m)) + ": from 64 KiB to " + size(jobs.MaxMemory), Hint: "shoal check PROGRAM --output json says how much it uses"}
+	}
+	return nil
+}
+
+// levelWords are the levels of checking that a job may ask for.
+func levelWords() []string {
+	return []string{jobs.Trusted.String(), jobs.Standard.String(), jobs.Strong.String(), jobs.Paranoid.String()}
 }
 
 // policy sets how answers are checked. Naming peers to trust means that their word is enough.
@@ -133,11 +146,10 @@ func (f *jobFlags) policy(sub *api.Submission) error {
 			sub.Level = jobs.Trusted.String()
 		}
 	}
-	level, err := jobs.ParseLevel(sub.Level)
-	if err != nil {
-		return usage("--verify standard asks two donors for each answer", "--verify: %v", err)
+	if err := oneOf("verify", sub.Level, levelWords()); err != nil {
+		return err
 	}
-	if level != jobs.Trusted && len(f.trust) > 0 {
+	if sub.Level != jobs.Trusted.String() && len(f.trust) > 0 {
 		return usage("leave out one of them", "--verify %s and --trust contradict each other: it asks for more than one peer's word", sub.Level)
 	}
 	for _, peer := range f.trust {

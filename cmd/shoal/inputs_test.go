@@ -128,7 +128,11 @@ func TestDistance(t *testing.T) {
 		case a[0] == b[0]:
 			return slow(a[1:], b[1:])
 		}
-		return 1 + min(slow(a[1:], b), slow(a, b[1:]), slow(a[1:], b[1:]))
+		least := min(slow(a[1:], b), slow(a, b[1:]), slow(a[1:], b[1:]))
+		if len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0] {
+			least = min(least, slow(a[2:], b[2:]))
+		}
+		return 1 + least
 	}
 	word := rapid.StringMatching(`[abc]{0,6}`)
 	rapid.Check(t, func(t *rapid.T) {

@@ -8,14 +8,19 @@ import (
 	"github.com/shoalgrid/shoal/internal/service"
 )
 
+func logLevels() []string { return []string{"debug", "info", "warn", "error"} }
+
 // openLog makes the log: to the person, as much as was asked for, and to a file if there is
 // to be one.
 func (p *program) openLog() error {
 	screen, file := slog.LevelWarn, slog.LevelInfo
 	switch {
 	case p.logLevel != "":
+		if err := oneOf("log-level", p.logLevel, logLevels()); err != nil {
+			return err
+		}
 		if err := screen.UnmarshalText([]byte(p.logLevel)); err != nil {
-			return usage("use --log-level debug, info, warn or error", "--log-level %q: no such level", p.logLevel)
+			return err
 		}
 		file = screen
 	case p.verbose:

@@ -33,38 +33,39 @@ not compared between donors.`,
 	return cmd
 }
 
-func (p *program) logs(ctx context.Context, ref string, input int64) (err error) {
-	if err := checkRef(ref); err != nil {
-		return err
-	}
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	j, err := s.Job(ctx, ref)
-	if err != nil {
-		return err
-	}
-	wrote := false
-	err = s.Results(ctx, j.Job, api.ResultsOptions{Logs: true, Input: input}, func(r api.Result, _ io.Reader) error {
-		if r.Stderr == "" && r.Reason == "" {
-			return nil
+func (p *program) logs(ctx context.Context, ref string, input int64) error {
+	return p.jobAtHome(ctx, ref, func(s *session, j *api.Job) (err error) {
+		rows := p.rows()
+		if input > 0 {
+			rows = nil // it is one document
 		}
-		wrote = true
-		if p.output != formatTable {
-			return p.print(logRow{r.N, r.Name, r.Outcome, r.Stderr, r.Reason, r.ToldBy}, nil)
+		defer func() { err = errors.Join(err, rows.end()) }()
+		wrote := false
+		err = s.Results(ctx, j.Job, api.ResultsOptions{Logs: true, Input: input}, func(r api.Result, _ io.Reader) error {
+			silent := r.Stderr == "" && r.Reason == ""
+			wrote = wrote || !silent
+			row := logRow{logSchema, r.N, r.Name, r.Outcome, r.Stderr, r.Reason, r.ToldBy}
+			switch {
+			case silent && (input == 0 || p.output == formatTable):
+				return nil
+			case rows != nil:
+				return rows.add(row)
+			}
+			return p.print(row, func(w io.Writer) { logText(w, r, input > 0) })
+		})
+		if err == nil && !wrote {
+			p.ui.noLogs(j, input)
 		}
-		return p.print(nil, func(w io.Writer) { logText(w, r, input > 0) })
+		return err
 	})
-	if err == nil && !wrote {
-		p.ui.noLogs(j, input)
-	}
-	return err
 }
+
+// logSchema is the form of a logRow.
+const logSchema = "shoal.log/1"
 
 // logRow is what scripts read of one input's stderr.
 type logRow struct {
+	Schema  string `json:"schema"` // logSchema
 	N       int64  `json:"n"`
 	Name    string `json:"name,omitempty"`
 	Outcome string `json:"outcome"`

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
 )
 
@@ -24,16 +22,15 @@ come back, from other nodes; each carries the newest eight of a submitter, for 9
 			if len(args[0]) > jobs.MaxNoticeText {
 				return usage("say it in 1,024 bytes, with a link to the rest", "a notice of %d bytes is too long", len(args[0]))
 			}
+			var refs []string
 			if cmd.Flags().Changed("job") {
-				if err := checkRef(job); err != nil {
-					return err
-				}
+				refs = []string{job}
 			}
 			s, err := p.running()
 			if err != nil {
 				return err
 			}
-			if err := s.Notify(cmd.Context(), job, args[0]); err != nil {
+			if err := about(cmd.Context(), s, refs, func(s *session) error { return s.Notify(cmd.Context(), job, args[0]) }); err != nil {
 				return err
 			}
 			p.ui.notified()
@@ -51,20 +48,14 @@ func (p *program) noticesCommand() *cobra.Command {
 		Example: `  shoal notices
   shoal notices --output json`,
 		Args: exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s, err := p.runningOrHome(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.stop()) }()
-			list, err := s.Notices(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if list == nil {
-				list = []api.Notice{}
-			}
-			return p.print(list, func(w io.Writer) { noticeTable(w, list) })
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.atHome(cmd.Context(), nil, func(s *session) error {
+				list, err := s.Notices(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return printList(p, list, func(w io.Writer) { noticeTable(w, list) })
+			})
 		},
 	}
 }

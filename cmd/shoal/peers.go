@@ -4,8 +4,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-
-	"github.com/shoalgrid/shoal/internal/api"
 )
 
 func (p *program) peersCommand() *cobra.Command {
@@ -23,10 +21,7 @@ func (p *program) peersCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if peers == nil {
-				peers = []api.Peer{} // a list in JSON too
-			}
-			return p.print(peers, func(w io.Writer) { peerTable(w, peers) })
+			return printList(p, peers, func(w io.Writer) { peerTable(w, peers) })
 		},
 	}
 }

@@ -36,33 +36,23 @@ level strong are final only when its submitter's node has judged them all.`,
 }
 
 func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags, o api.ResultsOptions, evidence string) (err error) {
-	if err := checkRef(ref); err != nil {
-		return err
-	}
 	d, err := p.delivery(deliver)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	j, err := s.Job(ctx, ref)
-	if err != nil {
-		return err
-	}
-	if err := d.begin(j.Job); err != nil {
-		return err
-	}
-	if evidence != "" {
-		if err := p.writeEvidence(ctx, s, j.Job, evidence); err != nil {
+	return p.jobAtHome(ctx, ref, func(s *session, j *api.Job) error {
+		if err := d.begin(j.Job); err != nil {
 			return err
 		}
-	}
-	if err := s.Results(ctx, j.Job, o, d.take); err != nil {
-		return err
-	}
-	return d.finish(j)
+		if evidence != "" {
+			if err := p.writeEvidence(ctx, s, j.Job, evidence); err != nil {
+				return err
+			}
+		}
+		if err := s.Results(ctx, j.Job, o, d.take); err != nil {
+			return err
+		}
+		return d.finish(j)
+	})
 }

@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -126,35 +124,12 @@ func (p *program) root() *cobra.Command {
 	return root
 }
 
-// The forms of output.
-const (
-	formatTable = "table"
-	formatJSON  = "json"
-	formatJSONL = "jsonl"
-)
-
 func (p *program) checkGlobals(*cobra.Command, []string) error {
-	if !slices.Contains([]string{formatTable, formatJSON, formatJSONL}, p.output) {
-		return usage("use --output table, json or jsonl", "--output %q: no such format", p.output)
+	if err := oneOf("output", p.output, formats()); err != nil {
+		return err
 	}
 	p.ui.quiet = p.quiet
 	return p.openLog()
-}
-
-// print writes v as a document where one was asked for, and otherwise what table prints.
-func (p *program) print(v any, table func(io.Writer)) error {
-	if p.output == formatTable {
-		var text strings.Builder
-		table(&text)
-		_, err := io.WriteString(p.stdout, text.String())
-		return err
-	}
-	enc := json.NewEncoder(p.stdout)
-	enc.SetEscapeHTML(false)
-	if p.output == formatJSON {
-		enc.SetIndent("", "  ")
-	}
-	return enc.Encode(v)
 }
 
 // noCommand is shoal alone, or with a word that is no command.
@@ -169,16 +144,6 @@ func (p *program) noCommand(cmd *cobra.Command, args []string) error {
 	}
 	p.ui.screen.Line(help.String())
 	return usage("shoal COMMAND --help says more about one", "no command given")
-}
-
-// unknownCommand is a word that parent has no command for.
-func unknownCommand(parent *cobra.Command, name string) error {
-	parent.SuggestionsMinimumDistance = 2
-	hint := parent.CommandPath() + " --help lists the commands"
-	if near := parent.SuggestionsFor(name); len(near) > 0 {
-		hint = "did you mean: " + parent.CommandPath() + " " + near[0]
-	}
-	return usage(hint, "no command %q", strings.TrimPrefix(parent.CommandPath()+" "+name, "shoal "))
 }
 
 // group makes cmd one that only has commands of its own: without one of them, or with a word
@@ -247,42 +212,6 @@ func plainCause(f *pflag.Flag, err error) string {
 		return "true or false"
 	}
 	return err.Error()
-}
-
-// nearFlag is the flag of a command with the name most like the given one, or "".
-func nearFlag(cmd *cobra.Command, name string) string {
-	best, least := "", 3
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		d := distance(f.Name, name)
-		if len(name) >= 3 && strings.HasPrefix(f.Name, name) {
-			d = 1
-		}
-		if d < least {
-			best, least = f.Name, d
-		}
-	})
-	return best
-}
-
-// distance is the number of letters to insert, delete or replace that makes b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // exactArgs asks for arguments by name.

@@ -59,6 +59,9 @@ service follows at once.`,
 	flags.BoolVar(&show, "print", false, "write the file to stdout and do nothing else")
 	flags.StringVar(&system, "for", runtime.GOOS, "with --print: `SYSTEM` to write it for: linux, darwin or windows")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := oneOf("for", system, serviceSystems()); show && err != nil {
+			return err
+		}
 		if system != runtime.GOOS && !show {
 			return usage("shoal service install --print --for "+system, "--for %s needs --print: this is %s", system, runtime.GOOS)
 		}
@@ -87,6 +90,9 @@ type serviceText struct {
 	For    string `json:"for"` // linux, darwin or windows
 	Text   string `json:"text"`
 }
+
+// serviceSystems are those that a service can be written for.
+func serviceSystems() []string { return []string{service.Linux, service.Darwin, service.Windows} }
 
 // serviceOf is the service that a person asks for. The flags for its command are tried here,
 // where somebody reads what is wrong with them.

@@ -61,7 +61,7 @@ func (n *puppet) ID(context.Context) (*api.ID, error)     { return &api.ID{Peer:
 func (n *puppet) Jobs(context.Context) ([]api.Job, error) { return []api.Job{n.reading()}, nil }
 
 func (n *puppet) Status(context.Context) (*api.Status, error) {
-	return &api.Status{Node: api.NodeStatus{Peer: alice}, Donating: api.DonateStatus{State: api.DonatingOn, Cores: 1, TotalCores: 2}}, nil
+	return &api.Status{Node: api.NodeStatus{Peer: alice}, Jobs: []api.Job{n.reading()}, Donating: api.DonateStatus{State: api.DonatingOn, Cores: 1, TotalCores: 2}}, nil
 }
 
 func (n *puppet) Peers(context.Context) ([]api.Peer, error) {

@@ -68,7 +68,13 @@ machine, so one line replays whatever was found.`,
 	return cmd
 }
 
+// simLevels are the levels that are simulated.
+func simLevels() []string { return []string{jobs.Standard.String(), jobs.Strong.String()} }
+
 func (s *simulation) check() error {
+	if err := oneOf("verify", s.level, simLevels()); err != nil {
+		return err
+	}
 	switch {
 	case s.nodes < 2 || s.nodes > maxSimNodes:
 		return usage(fmt.Sprintf("from 2 to %d", maxSimNodes), "--nodes %d", s.nodes)
@@ -80,8 +86,6 @@ func (s *simulation) check() error {
 		return usage("a share below 1, or a number; two of the nodes are to be honest", "--liars %g of %d nodes", s.liars, s.nodes)
 	case s.liars >= 1 && s.liars != math.Trunc(s.liars):
 		return usage("a share below 1, or a whole number", "--liars %g", s.liars)
-	case s.level != "standard" && s.level != "strong":
-		return usage("standard or strong", "--verify %s is not simulated", s.level)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -36,31 +35,8 @@ func (p *program) statusCommand() *cobra.Command {
 	}
 }
 
-func (p *program) jobStatus(ctx context.Context, ref string) (err error) {
-	if err := checkRef(ref); err != nil {
-		return err
-	}
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	j, err := s.Job(ctx, ref)
-	if err != nil {
-		return err
-	}
-	return p.print(j, func(w io.Writer) { jobDetail(w, j) })
-}
-
-// checkRef refuses what cannot be a job id, or the beginning of one.
-func checkRef(ref string) error {
-	if ref == "" {
-		return usage("shoal status lists the jobs known here", "an empty job id")
-	}
-	for _, r := range ref {
-		if (r < 'a' || r > 'z') && (r < '2' || r > '7') {
-			return &api.Error{Code: api.CodeNotFound, Message: "no job " + oneLine(ref) + ": ids have the letters a to z and digits 2 to 7"}
-		}
-	}
-	return nil
+func (p *program) jobStatus(ctx context.Context, ref string) error {
+	return p.jobAtHome(ctx, ref, func(_ *session, j *api.Job) error {
+		return p.print(j, func(w io.Writer) { jobDetail(w, j) })
+	})
 }

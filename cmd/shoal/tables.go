@@ -303,17 +303,17 @@ func fuelWords(fuel uint64) string {
 }
 
 // demoSummary is what a demo has shown.
-func (p *program) demoSummary(j *api.Job, found []int, killed []string, took time.Duration) {
+func demoSummary(w io.Writer, j *api.Job, d *demoDocument) {
 	row := func(label, format string, args ...any) {
-		fmt.Fprintf(p.stdout, "%-11s %s\n", label, fmt.Sprintf(format, args...))
+		fmt.Fprintf(w, "%-11s %s\n", label, fmt.Sprintf(format, args...))
 	}
 	row("inputs", "%s in %s, %s", count(j.Inputs.Total, "number"), count(j.Units.Total, "unit"), j.State)
 	row("donors", "%d", j.Donors)
 	row("executions", "%d, %.2f a unit", j.Executions, float64(j.Executions)/float64(max(j.Units.Total, 1)))
-	row("killed", "%s", cmp.Or(strings.Join(killed, ", "), "nobody"))
+	row("killed", "%s", cmp.Or(strings.Join(d.Killed, ", "), "nobody"))
 	if j.Units.Agreed == j.Units.Total && j.Votes == 2 {
 		row("checked", "every answer agreed by 2 donors")
 	}
-	row("primes", "2^p-1 is prime for p = %s", strings.Trim(fmt.Sprint(found), "[]"))
-	row("took", "%s", took.Round(time.Second))
+	row("primes", "2^p-1 is prime for p = %s", strings.Trim(fmt.Sprint(d.Primes), "[]"))
+	row("took", "%.0f s", d.Seconds)
 }

@@ -34,22 +34,17 @@ printed as they end. The exit code is 0 when they were done, and otherwise that 
 }
 
 // wait waits for all jobs, or for the first to end.
-func (p *program) wait(ctx context.Context, refs []string, first bool, limit durationValue) (err error) {
-	for _, ref := range refs {
-		if err := checkRef(ref); err != nil {
-			return err
-		}
-	}
+func (p *program) wait(ctx context.Context, refs []string, first bool, limit durationValue) error {
 	if limit.Duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit.Duration, timedOut(refs, limit.Duration))
 		defer cancel()
 	}
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	return p.atHome(ctx, refs, func(s *session) error { return p.waitAt(ctx, s, refs, first) })
+}
+
+// waitAt waits at a node, and prints the ids as jobs end where there are several.
+func (p *program) waitAt(ctx context.Context, s *session, refs []string, first bool) (err error) {
 	ends := make(chan ended, len(refs))
 	each, stop := context.WithCancel(ctx)
 	for _, ref := range refs {
@@ -62,16 +57,25 @@ func (p *program) wait(ctx context.Context, refs []string, first bool, limit dur
 		}
 	}()
 	worst, several := error(nil), len(refs) > 1
+	var list *rows
+	if several {
+		list = p.rows()
+	}
+	defer func() { err = errors.Join(err, list.end()) }()
 	for len(refs) > 0 {
 		e := <-ends
 		refs = refs[1:]
 		if e.err != nil {
 			return e.err
 		}
-		if several || p.output != formatTable {
-			if err := p.print(e.job, func(w io.Writer) { fmt.Fprintln(w, e.job.Job) }); err != nil {
-				return err
-			}
+		switch {
+		case list != nil:
+			err = list.add(e.job)
+		case several || p.output != formatTable:
+			err = p.print(e.job, func(w io.Writer) { fmt.Fprintln(w, e.job.Job) })
+		}
+		if err != nil {
+			return err
 		}
 		if err := ending(e.job); exitCodeOf(err) > exitCodeOf(worst) {
 			worst = err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -22,38 +23,30 @@ func (p *program) watchCommand() *cobra.Command {
 touched. Elsewhere it prints a line now and then, and ends with the job.`,
 		Example: `  shoal watch                                     all jobs of this node
   shoal watch b5f3k2qa
-  shoal watch b5f3k2qa --output jsonl             each reading as a line of JSON`,
+  shoal watch b5f3k2qa --output jsonl             each reading as a line of JSON; json: the last one`,
 		Args:              optionalArg("JOB"),
 		ValidArgsFunction: p.completeJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref := ""
-			if len(args) == 1 {
-				ref = args[0]
-			}
-			return p.watch(cmd.Context(), ref)
+			return p.watch(cmd.Context(), strings.Join(args, ""), len(args) > 0)
 		},
 	}
 }
 
-func (p *program) watch(ctx context.Context, ref string) (err error) {
-	if ref != "" {
-		if err := checkRef(ref); err != nil {
-			return err
-		}
+func (p *program) watch(ctx context.Context, ref string, named bool) error {
+	var refs []string
+	if named {
+		refs = []string{ref}
 	}
-	s, err := p.runningOrHome(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
 	full := p.tty && p.ui.screen.tty && p.output == formatTable && isTerminal(p.stdin)
-	switch {
-	case full:
-		return p.watchScreen(ctx, s, ref)
-	case ref == "":
+	if !full && !named {
 		return usage("shoal watch JOB, or on a terminal: shoal watch", "watch without a job needs a terminal")
 	}
-	return p.watchLines(ctx, s, ref)
+	return p.atHome(ctx, refs, func(s *session) error {
+		if full {
+			return p.watchScreen(ctx, s, ref)
+		}
+		return p.watchLines(ctx, s, ref)
+	})
 }
 
 // watchLines follows a job to its end, a line now and then.
@@ -61,7 +54,7 @@ func (p *program) watchLines(ctx context.Context, s *session, ref string) error 
 	shown := startProgress(p.ui)
 	err := s.Watch(ctx, ref, func(j *api.Job) error {
 		shown.update(j)
-		if p.output == formatTable {
+		if p.output != formatJSONL {
 			return nil
 		}
 		return p.print(j, nil)
@@ -77,7 +70,7 @@ func (p *program) watchLines(ctx context.Context, s *session, ref string) error 
 	case j == nil:
 		return errors.New("the node said nothing about the job")
 	}
-	if p.output == formatTable {
+	if p.output != formatJSONL {
 		if err := p.print(j, func(w io.Writer) { jobDetail(w, j) }); err != nil {
 			return err
 		}

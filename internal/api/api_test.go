@@ -70,7 +70,7 @@ func (b *bench) Pause(_ context.Context, d time.Duration) error { return b.note(
 func (b *bench) Reload(context.Context) error                   { return b.note("reload") }
 func (b *bench) Resume(context.Context) error                   { return b.note("resume") }
 func (b *bench) Settings(context.Context) ([]Setting, error) {
-	return []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, nil
+	return []Setting{{Schema: SettingSchema, Name: "cores", Value: "2", Default: "0", Wish: true}}, nil
 }
 func (b *bench) Set(_ context.Context, values map[string]string) error {
 	return b.note("set %v", values)
@@ -120,7 +120,7 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleNotices(), first(c.Notices(ctx)))
 	check(t, []Job{*sampleJob()}, first(c.Jobs(ctx)))
 	check(t, sampleJob(), first(c.Job(ctx, "b5f3/.. ?")))
-	check(t, []Setting{{Name: "cores", Value: "2", Default: "0", Wish: true}}, first(c.Settings(ctx)))
+	check(t, []Setting{{Schema: SettingSchema, Name: "cores", Value: "2", Default: "0", Wish: true}}, first(c.Settings(ctx)))
 	check(t, sampleDetail(), first(c.Detail(ctx, "abc", 100_000)))
 	check(t, sampleSubmitting(), first(c.Submitting(ctx)))
 	check(t, sampleExplanation(), first(c.Explain(ctx, "abc")))
@@ -178,7 +178,7 @@ func TestSubmitSendsLinesAsTheyCome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, &Submitted{Job: "/p.wasm", Message: "two\nthree"}, got)
+	check(t, &Submitted{Schema: SubmittedSchema, Job: "/p.wasm", Message: "two\nthree"}, got)
 }
 
 func TestSubmissionCrosses(t *testing.T) {

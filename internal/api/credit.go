@@ -6,9 +6,6 @@ import (
 	"slices"
 )
 
-// CreditSchema is the schema of a Credit.
-const CreditSchema = "shoal.credit/1"
-
 // Credit is what a node did for others, by its own account, and what donors earned from
 // submitters, by what these accepted.
 type Credit struct {
@@ -43,9 +40,10 @@ type Earned struct {
 	LateFuel  uint64 `json:"late_fuel"` // of it, for results sealed when others' could be seen
 }
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON is as that of Status.
 func (c Credit) MarshalJSON() ([]byte, error) {
 	type plain Credit
+	c.Schema = CreditSchema
 	c.Done, c.Earned = orEmpty(c.Done), orEmpty(c.Earned)
 	return json.Marshal(plain(c))
 }

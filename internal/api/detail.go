@@ -2,9 +2,6 @@ package api
 
 import "encoding/json"
 
-// DetailSchema is the schema of a Detail.
-const DetailSchema = "shoal.detail/1"
-
 // How much a Detail tells at most.
 const (
 	DefaultCells   = 480
@@ -45,6 +42,7 @@ type Share struct {
 
 // Setting is one of the node's settings.
 type Setting struct {
+	Schema  string `json:"schema"` // SettingSchema
 	Name    string `json:"name"`
 	Value   string `json:"value"`
 	Default string `json:"default"`
@@ -54,9 +52,17 @@ type Setting struct {
 	Wish    bool   `json:"wish"`   // it says what is lent, and counts at once when it is changed
 }
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON is as that of Status.
 func (d Detail) MarshalJSON() ([]byte, error) {
 	type plain Detail
+	d.Schema = DetailSchema
 	d.Map.Cells, d.Pace, d.Shares, d.Failures = orEmpty(d.Map.Cells), orEmpty(d.Pace), orEmpty(d.Shares), orEmpty(d.Failures)
 	return json.Marshal(plain(d))
+}
+
+// MarshalJSON names the schema.
+func (s Setting) MarshalJSON() ([]byte, error) {
+	type plain Setting
+	s.Schema = SettingSchema
+	return json.Marshal(plain(s))
 }

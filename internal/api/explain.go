@@ -6,9 +6,6 @@ import (
 	"net/http"
 )
 
-// ExplanationSchema is the schema of an Explanation.
-const ExplanationSchema = "shoal.explanation/1"
-
 // Explanation says why a job is where it is.
 type Explanation struct {
 	Schema  string   `json:"schema"` // ExplanationSchema
@@ -47,9 +44,10 @@ const (
 	WhyWorking      = "working"   // nothing is in its way
 )
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON is as that of Status.
 func (e Explanation) MarshalJSON() ([]byte, error) {
 	type plain Explanation
+	e.Schema = ExplanationSchema
 	e.Reasons = orEmpty(e.Reasons)
 	return json.Marshal(plain(e))
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestGolden(t *testing.T) {
 		"submitted": &Submitted{Job: sampleJob().Job, Inputs: 120, Units: 12, Votes: 2, Held: 5, Wanted: 5, Safe: true, DonorsSeen: 3, Message: "waits"},
 		"result":    &Result{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"},
 		"error":     document{&Error{Code: CodeNotFound, Message: "no job b5f3k2qa", Hint: "see: shoal status"}},
-		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}, Explanation{}, Submitting{}, Whose{}},
+		"empty":     []any{Status{}, Job{}, ID{}, Peer{}, Submitted{}, Result{}, Detail{}, Credit{}, Explanation{}, Submitting{}, Whose{}, Notice{}, Setting{}, Page{}},
 	} {
 		text, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
@@ -44,6 +45,27 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Whatever an operation gives says which schema it is of, each item of a list by itself; health, which
+// is a yes, and the document of the API have none.
+func TestDocumentsNameTheirSchemas(t *testing.T) {
+	for _, r := range testServer().routes() {
+		if r.gives == nil || r.path == "/health" || r.path == "/openapi.json" {
+			continue
+		}
+		v := reflect.ValueOf(r.gives)
+		if v.Kind() == reflect.Slice {
+			v = reflect.Zero(v.Type().Elem())
+		}
+		var got struct{ Schema string }
+		if err := json.Unmarshal(mustEncode(v.Interface()), &got); err != nil {
+			t.Fatal(err)
+		}
+		if want := "shoal." + strings.ToLower(v.Type().Name()) + "/1"; got.Schema != want {
+			t.Errorf("%s %s gives schema %q, not %q", r.method, r.path, got.Schema, want)
+		}
+	}
+}
+
 func sampleWhose() *Whose {
 	return &Whose{
 		Schema: WhoseSchema, OnlyFollowed: true, Followed: []Followed{{Peer: "12D3KooWT", Name: "ada", Weight: 3}},
@@ -52,7 +74,7 @@ func sampleWhose() *Whose {
 }
 
 func sampleNotices() []Notice {
-	return []Notice{{ID: strings.Repeat("0a", 32), Submitter: "12D3KooWT", SubmitterName: "ada", At: time.Date(2026, 11, 22, 12, 4, 0, 0, time.UTC), Job: "b5f3", Text: "paper published, thank you"}}
+	return []Notice{{Schema: NoticeSchema, ID: strings.Repeat("0a", 32), Submitter: "12D3KooWT", SubmitterName: "ada", At: time.Date(2026, 11, 22, 12, 4, 0, 0, time.UTC), Job: "b5f3", Text: "paper published, thank you"}}
 }
 
 func sampleJob() *Job {
@@ -78,7 +100,7 @@ func sampleDetail() *Detail {
 }
 
 func sampleSubmitting() []Submitting {
-	return []Submitting{{Tag: "t", Name: "count.wasm", Step: StepPlacing, Inputs: 120, Units: 12, Parts: 1, Receipts: 3, Asked: 5, Bytes: 1 << 20, Sent: 3 << 20}}
+	return []Submitting{{Schema: SubmittingSchema, Tag: "t", Name: "count.wasm", Step: StepPlacing, Inputs: 120, Units: 12, Parts: 1, Receipts: 3, Asked: 5, Bytes: 1 << 20, Sent: 3 << 20}}
 }
 
 func sampleExplanation() *Explanation {
@@ -103,11 +125,11 @@ func sampleStatus() *Status {
 }
 
 func sampleID() *ID {
-	return &ID{Peer: "12D3KooWS", Addrs: []string{"/ip4/192.168.1.20/tcp/4901/p2p/12D3KooWS"}}
+	return &ID{Schema: IDSchema, Peer: "12D3KooWS", Addrs: []string{"/ip4/192.168.1.20/tcp/4901/p2p/12D3KooWS"}}
 }
 
 func samplePeers() []Peer {
-	return []Peer{{Peer: "12D3KooWT", Addr: "/ip4/192.168.1.21/tcp/4901", Roles: []string{RoleDonor, RoleKeeper}, LatencyMS: 0.4, Agent: "shoal/0.1.0"}}
+	return []Peer{{Schema: PeerSchema, Peer: "12D3KooWT", Addr: "/ip4/192.168.1.21/tcp/4901", Roles: []string{RoleDonor, RoleKeeper}, LatencyMS: 0.4, Agent: "shoal/0.1.0"}}
 }
 
 func sampleCredit() *Credit {

@@ -39,7 +39,15 @@ type notifyRequest struct {
 
 // Page is where a browser gets in, once and soon.
 type Page struct {
-	Link string `json:"link"`
+	Schema string `json:"schema"` // PageSchema
+	Link   string `json:"link"`
+}
+
+// MarshalJSON names the schema.
+func (p Page) MarshalJSON() ([]byte, error) {
+	type plain Page
+	p.Schema = PageSchema
+	return json.Marshal(plain(p))
 }
 
 // Health says that the node answers.

@@ -5,10 +5,22 @@ import (
 	"time"
 )
 
-// The schemas of documents that scripts may rely on. Fields are added, never changed.
+// The schemas of documents that scripts may rely on. Fields are added, never changed. Each
+// document writes its own when it is encoded, so that none is without.
 const (
-	StatusSchema = "shoal.status/1"
-	JobSchema    = "shoal.job/1"
+	StatusSchema      = "shoal.status/1"
+	IDSchema          = "shoal.id/1"
+	PeerSchema        = "shoal.peer/1"
+	SubmittedSchema   = "shoal.submitted/1"
+	SubmittingSchema  = "shoal.submitting/1"
+	JobSchema         = "shoal.job/1"
+	DetailSchema      = "shoal.detail/1"
+	ExplanationSchema = "shoal.explanation/1"
+	CreditSchema      = "shoal.credit/1"
+	WhoseSchema       = "shoal.whose/1"
+	NoticeSchema      = "shoal.notice/1"
+	SettingSchema     = "shoal.setting/1"
+	PageSchema        = "shoal.page/1"
 )
 
 // Status is a node at a glance.
@@ -86,8 +98,9 @@ type Work struct {
 
 // ID is a node's name and the addresses that --bootstrap takes.
 type ID struct {
-	Peer  string   `json:"peer"`
-	Addrs []string `json:"addrs"`
+	Schema string   `json:"schema"` // IDSchema
+	Peer   string   `json:"peer"`
+	Addrs  []string `json:"addrs"`
 }
 
 // The roles of a Peer.
@@ -98,6 +111,7 @@ const (
 
 // Peer is another node this one is connected with.
 type Peer struct {
+	Schema    string   `json:"schema"` // PeerSchema
 	Peer      string   `json:"peer"`
 	Name      string   `json:"name"` // what it calls itself
 	Addr      string   `json:"addr"`
@@ -158,7 +172,8 @@ type File struct {
 
 // Submitted is how a submission went.
 type Submitted struct {
-	Job        string `json:"job"` // full id; "" after a dry run
+	Schema     string `json:"schema"` // SubmittedSchema
+	Job        string `json:"job"`    // full id; "" after a dry run
 	Attached   bool   `json:"attached"`
 	Inputs     int64  `json:"inputs"`
 	Units      int64  `json:"units"`
@@ -286,27 +301,42 @@ type Donation struct {
 	AllowWeakSandbox bool `json:"allow_weak_sandbox,omitempty"`
 }
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON names the schema, and writes empty lists as [], which scripts can walk.
 func (s Status) MarshalJSON() ([]byte, error) {
 	type plain Status
+	s.Schema = StatusSchema
 	s.Grid.Addrs, s.Working, s.Jobs = orEmpty(s.Grid.Addrs), orEmpty(s.Working), orEmpty(s.Jobs)
 	s.Offered, s.Notices = orEmpty(s.Offered), orEmpty(s.Notices)
 	s.Donating.Reasons, s.Donating.Notes = orEmpty(s.Donating.Reasons), orEmpty(s.Donating.Notes)
 	return json.Marshal(plain(s))
 }
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON is as that of Status.
 func (i ID) MarshalJSON() ([]byte, error) {
 	type plain ID
-	i.Addrs = orEmpty(i.Addrs)
+	i.Schema, i.Addrs = IDSchema, orEmpty(i.Addrs)
 	return json.Marshal(plain(i))
 }
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON is as that of Status.
 func (p Peer) MarshalJSON() ([]byte, error) {
 	type plain Peer
-	p.Roles = orEmpty(p.Roles)
+	p.Schema, p.Roles = PeerSchema, orEmpty(p.Roles)
 	return json.Marshal(plain(p))
+}
+
+// MarshalJSON names the schema.
+func (s Submitted) MarshalJSON() ([]byte, error) {
+	type plain Submitted
+	s.Schema = SubmittedSchema
+	return json.Marshal(plain(s))
+}
+
+// MarshalJSON names the schema.
+func (j Job) MarshalJSON() ([]byte, error) {
+	type plain Job
+	j.Schema = JobSchema
+	return json.Marshal(plain(j))
 }
 
 func orEmpty[T any](list []T) []T {

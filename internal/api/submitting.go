@@ -1,6 +1,9 @@
 package api
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+)
 
 // MaxTag is how long a Submission's tag may be, in bytes.
 const MaxTag = 64
@@ -15,7 +18,8 @@ const (
 
 // Submitting is what a submission that is under way does now.
 type Submitting struct {
-	Tag    string `json:"tag"` // as its Submission has it
+	Schema string `json:"schema"` // SubmittingSchema
+	Tag    string `json:"tag"`    // as its Submission has it
 	Name   string `json:"name"`
 	Step   string `json:"step"`   // one of the Step constants
 	Inputs int64  `json:"inputs"` // 0 until they are counted
@@ -27,6 +31,13 @@ type Submitting struct {
 	Asked    int64  `json:"asked"`
 	Bytes    uint64 `json:"bytes"` // of program, inputs and data, once
 	Sent     uint64 `json:"sent"`  // bytes that this node sent to others meanwhile
+}
+
+// MarshalJSON names the schema.
+func (s Submitting) MarshalJSON() ([]byte, error) {
+	type plain Submitting
+	s.Schema = SubmittingSchema
+	return json.Marshal(plain(s))
 }
 
 // Submitting is Node's.

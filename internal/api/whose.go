@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// WhoseSchema is the schema of a Whose.
-const WhoseSchema = "shoal.whose/1"
-
 // Whose is whose work a node runs. A name is what a node calls itself: others can take the same, so
 // it is shown beside the peer ID.
 type Whose struct {
@@ -53,6 +50,7 @@ type Offered struct {
 
 // Notice is a word of a submitter to those who work for it.
 type Notice struct {
+	Schema        string    `json:"schema"` // NoticeSchema
 	ID            string    `json:"id"`
 	Submitter     string    `json:"submitter"`
 	SubmitterName string    `json:"submitter_name"`
@@ -62,9 +60,10 @@ type Notice struct {
 	Text          string    `json:"text"`
 }
 
-// MarshalJSON writes empty lists as [], which scripts can walk.
+// MarshalJSON is as that of Status.
 func (w Whose) MarshalJSON() ([]byte, error) {
 	type plain Whose
+	w.Schema = WhoseSchema
 	w.Followed, w.Blocked, w.Known = orEmpty(w.Followed), orEmpty(w.Blocked), orEmpty(w.Known)
 	return json.Marshal(plain(w))
 }
@@ -80,4 +79,11 @@ func (w *Whose) Sort() {
 	slices.SortFunc(w.Known, func(a, b Known) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Peer, b.Peer))
 	})
+}
+
+// MarshalJSON names the schema.
+func (n Notice) MarshalJSON() ([]byte, error) {
+	type plain Notice
+	n.Schema = NoticeSchema
+	return json.Marshal(plain(n))
 }

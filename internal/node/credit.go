@@ -14,7 +14,7 @@ import (
 
 // Credit is what this node did for others, and what others earned from its own jobs.
 func (n *Node) Credit(context.Context) (*api.Credit, error) {
-	c := &api.Credit{Schema: api.CreditSchema, Peer: n.self.String()}
+	c := &api.Credit{Peer: n.self.String()}
 	done, err := n.worker.Account()
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func (n *Node) Detail(ctx context.Context, ref string, cells int) (*api.Detail, 
 		return nil, err
 	}
 	c := n.follow(job)
-	d := &api.Detail{Schema: api.DetailSchema, Job: *n.reading(c), Shares: sharesOf(c)}
+	d := &api.Detail{Job: *n.reading(c), Shares: sharesOf(c)}
 	all, perCell := c.Cells(cells)
 	d.Map.PerCell = int64(perCell)
 	for i := range all {

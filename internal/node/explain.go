@@ -43,7 +43,7 @@ func (n *Node) Explain(ctx context.Context, ref string) (*api.Explanation, error
 	}
 	n.net.greet(ctx)
 	p := n.follow(job).Progress(time.Now())
-	return &api.Explanation{Schema: api.ExplanationSchema, Job: *j, Reasons: n.scene(job, j, p.Error).reasons()}, nil
+	return &api.Explanation{Job: *j, Reasons: n.scene(job, j, p.Error).reasons()}, nil
 }
 
 // scene looks around a job.

@@ -288,7 +288,7 @@ func (n *Node) reading(c *collecting) *api.Job {
 	p := c.Progress(now)
 	own, _, ownErr := n.submitter.Own(job.ID)
 	r := &api.Job{
-		Schema: api.JobSchema, Job: job.ID.String(), Name: h.Name, Program: h.Program.Digest.String(), Submitter: h.Submitter.String(), SubmitterName: n.nameOf(h.Submitter),
+		Job: job.ID.String(), Name: h.Name, Program: h.Program.Digest.String(), Submitter: h.Submitter.String(), SubmitterName: n.nameOf(h.Submitter),
 		Own: ownErr == nil, Level: h.Policy.Level.String(), Votes: int(h.Policy.Votes),
 		Units:  unitsOf(&p.Units),
 		Inputs: api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},

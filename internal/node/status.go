@@ -59,10 +59,9 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 		return nil, err
 	}
 	s := &api.Status{
-		Schema: api.StatusSchema,
-		Node:   api.NodeStatus{Peer: n.self.String(), Version: n.opts.Version, UptimeSeconds: int64(time.Since(n.started).Seconds()), Engine: wasm.Engine()},
-		Grid:   api.GridStatus{Peers: len(n.net.peers()), Addrs: n.addrs()},
-		Jobs:   list, Donating: n.donateStatus(),
+		Node: api.NodeStatus{Peer: n.self.String(), Version: n.opts.Version, UptimeSeconds: int64(time.Since(n.started).Seconds()), Engine: wasm.Engine()},
+		Grid: api.GridStatus{Peers: len(n.net.peers()), Addrs: n.addrs()},
+		Jobs: list, Donating: n.donateStatus(),
 	}
 	if host, err := n.net.up(); err == nil {
 		s.Grid.Reachable = host.Server()

@@ -19,7 +19,7 @@ func (n *Node) Whose(context.Context) (*api.Whose, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &api.Whose{Schema: api.WhoseSchema, OnlyFollowed: choice.OnlyFollowed}
+	w := &api.Whose{OnlyFollowed: choice.OnlyFollowed}
 	for id, weight := range choice.Followed {
 		w.Followed = append(w.Followed, api.Followed{Peer: id.String(), Name: n.nameOf(id), Weight: int(weight)})
 	}
