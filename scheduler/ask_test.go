@@ -1,12 +1,14 @@
 package scheduler
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 func strong(units int) policy {
@@ -63,7 +65,7 @@ func TestAskOpensAgain(t *testing.T) {
 	if u := glance(l); u.State != Agreed || u.Free != 0 {
 		t.Fatalf("two who agree: %+v", u)
 	}
-	if _, err := l.Apply(w.sign("ann", &jobs.Ask{Units: []jobs.UnitAsk{{Unit: 0, Votes: 3}}})); err != ErrAuthor {
+	if _, err := l.Apply(w.sign("ann", &jobs.Ask{Units: []jobs.UnitAsk{{Unit: 0, Votes: 3}}})); !errors.Is(err, ErrAuthor) {
 		t.Errorf("a donor asks for votes: %v", err)
 	}
 	w.apply(l, w.sign("sam", &jobs.Ask{Units: []jobs.UnitAsk{{Unit: 0, Votes: 3}, {Unit: 9, Votes: 3}}, Voters: w.ids([]string{"cat"})}))

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"testing"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -80,7 +81,7 @@ func TestBoardIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.Add(boardJob(t, 1, 200), false, 1500); err != ErrTooMany {
+	if _, err := b.Add(boardJob(t, 1, 200), false, 1500); !errors.Is(err, ErrTooMany) {
 		t.Errorf("one more of a submitter: %v", err)
 	}
 	if _, err := b.Add(boardJob(t, 1, 200), true, 1500); err != nil {

@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/shoalgrid/shoal/jobs"
+import (
+	"maps"
+
+	"github.com/shoalgrid/shoal/jobs"
+)
 
 // Equivocation is two records in which one author says two different things of one unit. It is
 // proof by itself: whoever has opened the two records needs nothing else, and nobody to trust.
@@ -47,9 +51,7 @@ func (l *Ledger) weigh(r *jobs.Record, with []*jobs.Record) {
 // Convicted are the authors who said two things, with the records that show it.
 func (l *Ledger) Convicted() map[jobs.NodeID]Equivocation {
 	out := make(map[jobs.NodeID]Equivocation, len(l.convicted))
-	for who, e := range l.convicted {
-		out[who] = e
-	}
+	maps.Copy(out, l.convicted)
 	return out
 }
 

@@ -3,8 +3,9 @@ package scheduler
 import (
 	"testing"
 
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // Two records convict who said two things of one unit, and nobody else. They are brought through

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // day is one keeper's day: workers claim, renew, seal, reveal, lie and leave in any order, and
@@ -150,8 +151,12 @@ func TestMajorityClaimsNeverCollide(t *testing.T) {
 				hold: jobs.Hold{Unit: uint16(rapid.IntRange(0, 1).Draw(t, "unit")), Replica: uint8(rapid.IntRange(0, 1).Draw(t, "replica"))}}
 			mine := slices.IndexFunc(held, func(o belief) bool { return o.worker == b.worker && o.hold == b.hold })
 			lease, yes := UnconfirmedLease, 0
-			asked, heard := rapid.IntRange(0, 1<<len(keepers)-1), rapid.IntRange(0, 1<<len(keepers)-1)
-			questions, answers := asked.Draw(t, "asked")|asked.Draw(t, "asked"), heard.Draw(t, "heard")|heard.Draw(t, "heard")
+			most := func(label string) int { // of the keepers: drawn twice
+				some := rapid.IntRange(0, 1<<len(keepers)-1)
+				first := some.Draw(t, label)
+				return first | some.Draw(t, label)
+			}
+			questions, answers := most("asked"), most("heard")
 			for i, l := range keepers {
 				clock := epoch.Add(time.Duration(float64(now) * rates[i]))
 				if questions&(1<<i) == 0 {

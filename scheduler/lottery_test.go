@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // fair is a shard on one keeper in a crowd, with the receipt that its draw is made of.

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // oracle is a second judge, deliberately dumb: it reads DESIGN §3 and counts by hand, over a

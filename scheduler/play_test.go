@@ -6,8 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // chooser picks a number from 0 up to n, n itself left out. Random tests draw it from rapid, the

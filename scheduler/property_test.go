@@ -1,12 +1,14 @@
 package scheduler
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // Two keepers must agree on a function of a set: whatever order records and payloads come in, and
@@ -33,7 +35,7 @@ func TestOrderAndRepetitionDoNotMatter(t *testing.T) {
 		for _, e := range rapid.Permutation(events).Draw(t, "order") {
 			if e.attach {
 				w.attach(second, rs[e.record])
-			} else if _, err := second.Apply(rs[e.record]); err == ErrForeign || err == ErrNoUnit {
+			} else if _, err := second.Apply(rs[e.record]); errors.Is(err, ErrForeign) || errors.Is(err, ErrNoUnit) {
 				t.Fatal(err)
 			}
 			if e.record%3 == 0 {

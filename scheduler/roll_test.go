@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 func worker(n int) (id jobs.NodeID) {

@@ -51,7 +51,7 @@ func (w *Worker) feed(ctx context.Context) {
 	pause := idleAtFirst
 	for ctx.Err() == nil {
 		woken, news := w.wake.Mark(), w.cfg.Board.Changed().Mark()
-		wait := pause
+		var wait time.Duration
 		switch {
 		case w.room(true) == 0 && w.room(false) == 0:
 			wait = idleAtMost // a finished unit pokes

@@ -18,7 +18,7 @@ type spool struct {
 	err  error
 }
 
-func newSpool(dir string) (*spool, error) { return &spool{dir: dir}, nil }
+func newSpool(dir string) *spool { return &spool{dir: dir} }
 
 // Write appends.
 func (s *spool) Write(p []byte) (int, error) {

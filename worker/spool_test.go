@@ -13,10 +13,7 @@ import (
 func TestSpoolIsASlice(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		s, err := newSpool(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := newSpool(dir)
 		defer s.Close()
 		var want []byte
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {

@@ -78,10 +78,7 @@ func (w *Worker) failed(t *task, err error) {
 
 // run runs a unit's inputs one after the other. Finished inputs are kept across restarts.
 func (w *Worker) run(t *task, g Guest) (*outcome, error) {
-	out, err := newSpool(w.cfg.Temp)
-	if err != nil {
-		return nil, err
-	}
+	out := newSpool(w.cfg.Temp)
 	defer out.Close()
 	cp := w.checkpoint(t)
 	tuples, stderr := make([]jobs.Tuple, len(t.inputs)), make([][]byte, len(t.inputs))

@@ -268,7 +268,7 @@ func (d *demo) results(ctx context.Context, id string) ([]int, error) {
 		return nil, err
 	}
 	var found []int
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		n, err := strconv.Atoi(word)
 		if err != nil {
 			return nil, fmt.Errorf("an answer that is no number: %q", word)

@@ -102,7 +102,7 @@ func programStates(t *testing.T, pid int) string {
 	var states strings.Builder
 	for _, list := range lists {
 		children, _ := os.ReadFile(list) // its thread may have ended
-		for _, child := range strings.Fields(string(children)) {
+		for child := range strings.FieldsSeq(string(children)) {
 			line, _ := os.ReadFile("/proc/" + child + "/cmdline") // and so may the child
 			stat, err := os.ReadFile("/proc/" + child + "/stat")
 			if _, rest, ok := strings.Cut(string(stat), ") "); err == nil && ok && bytes.Contains(line, []byte(wasm.ChildArg+"\x00run")) {

@@ -157,7 +157,7 @@ func lookOnce(ctx context.Context, home string) host.Readings {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
 	sampler := host.New(host.System(home), slog.New(slog.DiscardHandler))
-	sampler.Run(ctx) // it ends with ctx, and that is no error
+	_ = sampler.Run(ctx) // it ends with ctx, and that is no error
 	return sampler.Readings()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -59,7 +60,8 @@ func (e *examination) homeFinding() finding {
 func (e *examination) configFinding() finding {
 	if e.configErr != nil {
 		try := "shoal config show"
-		if wrong, is := e.configErr.(*config.Error); is {
+		wrong := &config.Error{}
+		if errors.As(e.configErr, &wrong) {
 			try = cmp.Or(wrong.Hint(), try)
 		}
 		return bad("settings", try, "%v", e.configErr)

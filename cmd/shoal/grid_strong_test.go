@@ -45,7 +45,7 @@ func gridBelievesNoRing(t *testing.T, g *gridtest.Grid) {
 		t.Errorf("verify: exit code %d\n%s%s", s.Code, s.Out, s.Err)
 	}
 
-	if s := submitter.Shoal("submit", writeBurner(t, burn), "--range", "1..9", "--verify", "paranoid"); s.Code != 7 || !strings.Contains(string(s.Err), "7 networks") {
+	if s := submitter.Shoal("submit", writeBurner(t, burn), "--range", "1..9", "--verify", "paranoid"); s.Code != 7 || !strings.Contains(s.Err, "7 networks") {
 		t.Errorf("paranoid without seven networks: exit code %d\n%s", s.Code, s.Err)
 	}
 }

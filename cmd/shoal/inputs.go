@@ -215,8 +215,7 @@ func checkFile(what, name, path string) error {
 
 // unwrapPath is what is wrong with a file, without its path and the name of a system call.
 func unwrapPath(err error) string {
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return at.Err.Error()
 	}
 	return err.Error()

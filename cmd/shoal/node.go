@@ -133,8 +133,7 @@ func (p *program) nodeOptions(given map[string]string) (nodeOptions, error) {
 
 // wrongCall makes a setting that cannot be used the caller's mistake.
 func wrongCall(err error) error {
-	var bad *config.Error
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*config.Error](err); ok {
 		return usage(bad.Hint(), "%s", bad.Error())
 	}
 	return err
@@ -183,8 +182,7 @@ func (p *program) runningOrOwn(ctx context.Context, o nodeOptions) (*session, co
 		return s, ctx, nil
 	}
 	own, ownCtx, err := p.start(ctx, o)
-	var inUse *store.InUse
-	if errors.As(err, &inUse) { // by a command that began a moment before this one
+	if inUse, ok := errors.AsType[*store.InUse](err); ok { // by a command that began a moment before this one
 		return p.joinOther(ctx, s, inUse)
 	}
 	return own, ownCtx, err
@@ -287,8 +285,7 @@ func (p *program) runningOrHome(ctx context.Context) (*session, error) {
 		return s, nil // never used: there is nothing to read
 	}
 	n, err := p.open(o)
-	var inUse *store.InUse
-	if errors.As(err, &inUse) {
+	if inUse, ok := errors.AsType[*store.InUse](err); ok {
 		s, _, err = p.joinOther(ctx, s, inUse)
 		return s, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -132,7 +131,7 @@ func (w *wait) latest(shown *api.Job) *api.Job {
 // aside logs what failed beside the answers, as these do not depend on it.
 func (w *wait) aside(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		w.p.log().Warn("could not "+what, slog.Any("err", err))
+		w.p.log().Warn("failed beside the answers", "what", what, "err", err)
 	}
 }
 

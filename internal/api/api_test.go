@@ -361,7 +361,7 @@ func TestWatchCrosses(t *testing.T) {
 	}
 	check(t, []int64{0, 1, 2}, got)
 	enough := errors.New("enough")
-	if err := c.Watch(t.Context(), "x", func(*Job) error { return enough }); err != enough {
+	if err := c.Watch(t.Context(), "x", func(*Job) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -383,7 +383,7 @@ func TestLeavingEndsTheWatch(t *testing.T) {
 	c, _ := serve(t, &bench{watch: untilGone(left)})
 	why := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	if err := c.Watch(ctx, "x", func(*Job) error { cancel(why); return nil }); err != why {
+	if err := c.Watch(ctx, "x", func(*Job) error { cancel(why); return nil }); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 	<-left

@@ -73,11 +73,12 @@ func (d *describer) operation(r route) object {
 
 // operationID is a route's name for programs that write programs: getJobsJobWatch.
 func operationID(r route) string {
-	name := strings.ToLower(r.method)
+	var name strings.Builder
+	name.WriteString(strings.ToLower(r.method))
 	for word := range strings.FieldsFuncSeq(r.path, func(c rune) bool { return strings.ContainsRune("/{}.", c) }) {
-		name += strings.ToUpper(word[:1]) + word[1:]
+		name.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
-	return name
+	return name.String()
 }
 
 // schema says how values of a type are written.
@@ -121,8 +122,7 @@ func (d *describer) structure(t reflect.Type) object {
 	s := object{"type": "object"}
 	d.schemas[name] = s // before its fields: one of them may lead back
 	fields, required := object{}, []string{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if tag == "" || tag == "-" {
 			continue

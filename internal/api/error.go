@@ -85,8 +85,7 @@ func decodeError(text []byte) *Error {
 
 // statusOf is the HTTP status that says the same as an error.
 func statusOf(err error) int {
-	var long *http.MaxBytesError
-	if errors.As(err, &long) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return http.StatusRequestEntityTooLarge
 	}
 	switch AsError(err).Code {

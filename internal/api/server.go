@@ -194,11 +194,11 @@ func strict(text []byte) error {
 		default:
 			if name {
 				key := token.(string)
-				if inner := open[len(open)-1]; inner[key] {
+				inner := open[len(open)-1]
+				if inner[key] {
 					return fmt.Errorf("%q is there twice", cut(key))
-				} else {
-					inner[key] = true
 				}
+				inner[key] = true
 				name = false
 				continue
 			}

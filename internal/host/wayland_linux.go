@@ -92,7 +92,7 @@ const (
 // use asks for word of idleness on a new connection, and lets listen hear it.
 func (w *wayland) use(ctx context.Context, conn net.Conn) error {
 	if at, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(at) // fails only when closed, as the next write does
+		_ = conn.SetDeadline(at) // fails only when closed, as the next write does
 	}
 	const sync, getRegistry, bind, getNotification = 0, 1, 0, 1
 	_, err := conn.Write(append(wlMessage(wlDisplay, getRegistry, wlUint(wlRegistry)), wlMessage(wlDisplay, sync, wlUint(wlCallback))...))

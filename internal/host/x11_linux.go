@@ -48,8 +48,8 @@ func (x *x11) idle(ctx context.Context) (time.Duration, error) {
 }
 
 func (x *x11) deadline(ctx context.Context) {
-	at, _ := ctx.Deadline() // zero, which is none, where there is none
-	x.conn.SetDeadline(at)  // fails only when closed, as the next write does
+	at, _ := ctx.Deadline()    // zero, which is none, where there is none
+	_ = x.conn.SetDeadline(at) // fails only when closed, as the next write does
 }
 
 func (x *x11) open(ctx context.Context) error {
@@ -204,7 +204,7 @@ func (x *x11) ask(request []byte) ([]byte, error) {
 		longer := binary.LittleEndian.Uint32(reply[4:]) != 0
 		switch kind := reply[0] &^ 0x80; {
 		case kind == failed:
-			return nil, fmt.Errorf("X error %d", reply[1])
+			return nil, fmt.Errorf("error %d of the X server", reply[1])
 		case (kind == answer || kind == longEvent) && longer:
 			return nil, errMalformed
 		case kind == answer:

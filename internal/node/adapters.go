@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -207,7 +208,7 @@ func stderrOf(r wasm.Report) []byte {
 	}
 	out := bytes.TrimRight(r.Stderr, "\n")
 	if len(out) > 0 {
-		out = append(out[:len(out):len(out)], '\n')
+		out = append(slices.Clip(out), '\n')
 	}
-	return append(out[:len(out):len(out)], r.Reason...)
+	return append(slices.Clip(out), r.Reason...)
 }

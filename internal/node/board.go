@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,9 +138,9 @@ func (b *boardDriver) receipted(job *jobs.Job, bs []jobs.Batch) bool {
 }
 
 // hear takes a post, keeps it on disk, and lets the worker know.
-func (b *boardDriver) hear(ctx context.Context, p protocol.Post) bool {
+func (b *boardDriver) hear(ctx context.Context, p protocol.Post) {
 	if !b.take(p, time.Now()) {
-		return false
+		return
 	}
 	job, err := jobs.OpenHead(p.Head, b.n.network)
 	if err == nil {
@@ -153,7 +154,6 @@ func (b *boardDriver) hear(ctx context.Context, p protocol.Post) bool {
 		b.n.log.Warn("a job on the board could not be stored", "error", err)
 	}
 	b.poke()
-	return true
 }
 
 // post tells the whole grid of a job of this node, or of a word on it.
@@ -179,7 +179,7 @@ func (b *boardDriver) withControl(job *jobs.Job, r *jobs.Record) protocol.Post {
 	if !ok {
 		p = protocol.Post{Head: job.Bytes()}
 	}
-	p.Control = append(p.Control[:len(p.Control):len(p.Control)], jobs.Batches([]*jobs.Record{r})...)
+	p.Control = append(slices.Clip(p.Control), jobs.Batches([]*jobs.Record{r})...)
 	return p
 }
 

@@ -17,7 +17,7 @@ import (
 const collectorIdle = 2 * time.Minute
 
 // resume takes up this home's jobs where an earlier run left them.
-func (n *Node) resume(ctx context.Context) error {
+func (n *Node) resume() error {
 	return n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
 		if o.Ended != 0 || o.Closed != 0 || time.Now().Unix() >= j.Head.Expires {
 			return nil

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -173,9 +174,7 @@ func (n *Node) takeUp(more map[string]string) error {
 	defer n.mu.Unlock()
 	given := map[string]string{}
 	for _, m := range []map[string]string{n.lending.given, more} {
-		for name, text := range m {
-			given[name] = text
-		}
+		maps.Copy(given, m)
 	}
 	stamp := config.Stamp(n.opts.Home)
 	c, err := n.lending.config.Again(given)
@@ -183,8 +182,7 @@ func (n *Node) takeUp(more map[string]string) error {
 	if err == nil {
 		choice, err = c.Choice()
 	}
-	var bad *config.Error
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*config.Error](err); ok {
 		if more == nil {
 			n.lending.stamp, n.lending.broken = stamp, bad.Error()
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,9 +87,7 @@ func opened(t *testing.T, m node.Machine, donate bool, settings map[string]strin
 func openedIn(t *testing.T, home string, m node.Machine, donate bool, settings map[string]string) *node.Node {
 	t.Helper()
 	flags := map[string]string{"listen": "127.0.0.1:0", "mdns": "false"}
-	for name, text := range settings {
-		flags[name] = text
-	}
+	maps.Copy(flags, settings)
 	c, err := config.Load(home, func(string) (string, bool) { return "", false }, flags)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +181,7 @@ func guestPIDs(t *testing.T) (pids []string) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, pid := range strings.Fields(string(kids)) {
+	for pid := range strings.FieldsSeq(string(kids)) {
 		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
 		if seen[pid] || err != nil || !bytes.Contains(line, []byte(wasm.ChildArg+"\x00run")) {
 			continue

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -40,9 +41,7 @@ func (b *names) all() map[jobs.NodeID]string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := make(map[jobs.NodeID]string, len(b.of))
-	for id, name := range b.of {
-		out[id] = name
-	}
+	maps.Copy(out, b.of)
 	return out
 }
 

@@ -258,7 +258,7 @@ func (n *Node) Run(ctx context.Context) error {
 	part("publisher", n.publishLoop)
 	part("housekeeping", n.housekeeping)
 	part("lending", n.lend)
-	if err := n.resume(ctx); err != nil {
+	if err := n.resume(); err != nil {
 		cancel(err)
 	}
 	if !n.opts.Offline {

@@ -63,7 +63,7 @@ func TestNotices(t *testing.T) {
 		"of the future":    {noticeOf(t, followed, now.Add(2*time.Hour), "tomorrow"), false},
 		"no notice":        {[]byte{0x80}, false},
 		"of one followed":  {noticeOf(t, followed, now.Add(-time.Hour), "hello"), true},
-		"of one's own key": {noticeOf(t, noticeKey{ed25519.PrivateKey(n.identity.Key())}, now, "mine"), true},
+		"of one's own key": {noticeOf(t, noticeKey{n.identity.Key()}, now, "mine"), true},
 	} {
 		if got := n.notices.hear(ctx, c.raw, now); got != c.want {
 			t.Errorf("%s: taken: %v", name, got)

@@ -76,8 +76,7 @@ func (n *Node) tryOut(values map[string]string) error {
 
 // wrongSetting makes a setting that cannot be used the caller's mistake.
 func wrongSetting(err error) error {
-	var bad *config.Error
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*config.Error](err); ok {
 		return &api.Error{Code: api.CodeUsage, Message: bad.Error(), Hint: bad.Hint()}
 	}
 	return err

@@ -52,10 +52,10 @@ func faulty(err error) error {
 		return err
 	}
 	code := api.CodeRefused
-	switch f.Kind {
-	case submit.ErrMissing:
+	switch {
+	case errors.Is(f.Kind, submit.ErrMissing):
 		code = api.CodeNotFound
-	case submit.ErrWrong:
+	case errors.Is(f.Kind, submit.ErrWrong):
 		code = api.CodeUsage
 	}
 	return &api.Error{Code: code, Message: f.What, Hint: f.Do}
@@ -79,8 +79,7 @@ func (n *Node) readProgram(path string) (jobs.Blob, error) {
 
 // refused turns the sandbox's no into words for a person.
 func refused(name string, err error) error {
-	var r *wasm.Refused
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*wasm.Refused](err); ok {
 		return &api.Error{Code: api.CodeRefused, Message: name + ": " + r.Reason, Hint: "see what the grid takes: shoal check " + name}
 	}
 	return err
@@ -215,8 +214,7 @@ func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*
 }
 
 func createError(err error) error {
-	var known *api.Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*api.Error](err); ok {
 		return err
 	}
 	return &api.Error{Code: api.CodeRefused, Message: "the job cannot be made: " + err.Error(), Hint: "shoal help submit"}

@@ -124,11 +124,11 @@ func (n *Node) locate(job *jobs.Job, number uint64) (shard uint32, unit uint16, 
 		}
 		at := m.First
 		for u := range m.Units {
-			if next := at + uint64(m.Units[u].Count); number < next {
+			next := at + uint64(m.Units[u].Count)
+			if number < next {
 				return shard, uint16(u), int(number - at), nil
-			} else {
-				at = next
 			}
+			at = next
 		}
 	}
 	return 0, 0, 0, errors.New("no such input")

@@ -56,7 +56,7 @@ func (h *Host) Call(ctx context.Context, to jobs.NodeID, protocol string, reques
 		return nil, fmt.Errorf("call: request of %d bytes: want 1 to %d", len(request), MaxMessage)
 	}
 	p := peerOf(to)
-	answer, err := h.calls.exchange(ctx, p, h.cfg.protocolID(protocol), appendFrame(nil, request), MaxMessage+1)
+	answer, err := h.calls.exchange(ctx, p, h.cfg.protocolID(protocol), frame(request), MaxMessage+1)
 	switch {
 	case badFrame(err):
 		h.gate.offend(p)
@@ -183,12 +183,12 @@ func (h *Host) handle(s network.Stream, r *bufio.Reader, f func(context.Context)
 func answerFrame(response []byte, refused error) ([]byte, error) {
 	if refused != nil {
 		text := refused.Error()
-		return appendFrame(nil, []byte{answerRefused}, []byte(text[:min(len(text), maxRefusal)])), nil
+		return frame([]byte{answerRefused}, []byte(text[:min(len(text), maxRefusal)])), nil
 	}
 	if len(response) > MaxMessage {
 		return nil, fmt.Errorf("response of %d bytes: at most %d", len(response), MaxMessage)
 	}
-	return appendFrame(nil, []byte{answerOK}, response), nil
+	return frame([]byte{answerOK}, response), nil
 }
 
 func isTimeout(err error) bool {

@@ -193,13 +193,13 @@ func TestQuota(t *testing.T) {
 		return q
 	}
 	q := open()
-	for i := range maxValues {
+	for i := range maxRecords {
 		if err := q.Put(ctx, valueKey(i), []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	q = open() // the count survives a restart
-	if err := q.Put(ctx, valueKey(maxValues), nil); !errors.Is(err, errQuota) {
+	if err := q.Put(ctx, valueKey(maxRecords), nil); !errors.Is(err, errQuota) {
 		t.Errorf("one too many: %v", err)
 	}
 	if err := q.Put(ctx, valueKey(1), []byte("y")); err != nil {
@@ -208,18 +208,18 @@ func TestQuota(t *testing.T) {
 	if err := q.Delete(ctx, valueKey(2)); err != nil {
 		t.Error(err)
 	}
-	if err := q.Put(ctx, valueKey(maxValues), nil); err != nil {
+	if err := q.Put(ctx, valueKey(maxRecords), nil); err != nil {
 		t.Errorf("after a removal: %v", err)
 	}
 	batch, err := q.Batch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range maxProviders + 10 {
+	for i := range maxRecords + 10 {
 		_ = batch.Put(ctx, ds.NewKey(fmt.Sprintf("/providers/BOARD/%d", i)), nil)
 		_ = batch.Put(ctx, ds.NewKey(fmt.Sprintf("/providers/OTHER/%d", i)), nil)
 	}
-	if err := batch.Commit(ctx); err != nil || q.boards != maxProviders {
+	if err := batch.Commit(ctx); err != nil || q.boards != maxRecords {
 		t.Errorf("%d providers, %v", q.boards, err)
 	}
 }

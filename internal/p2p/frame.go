@@ -30,13 +30,13 @@ func badFrame(err error) bool {
 	return errors.Is(err, errFrameEmpty) || errors.Is(err, errFrameSize) || errors.Is(err, errFrameForm)
 }
 
-// appendFrame appends the frame of the concatenated parts to b.
-func appendFrame(b []byte, parts ...[]byte) []byte {
+// frame is the frame of the concatenated parts.
+func frame(parts ...[]byte) []byte {
 	n := 0
 	for _, p := range parts {
 		n += len(p)
 	}
-	b = slices.Grow(b, binary.MaxVarintLen64+n)
+	b := make([]byte, 0, binary.MaxVarintLen64+n)
 	b = binary.AppendUvarint(b, uint64(n))
 	for _, p := range parts {
 		b = append(b, p...)

@@ -151,8 +151,7 @@ func (h *Host) options() []libp2p.Option {
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.ConnectionGater(h.gate),
 		libp2p.WithDialTimeout(dialTimeout),
-		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(dialTimeout)),
-		libp2p.DialRanker(h.lan.rankDials),
+		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(dialTimeout), swarm.WithDialRanker(h.lan.rankDials)),
 		metrics,
 		libp2p.EnableRelay(),
 	}

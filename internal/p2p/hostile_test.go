@@ -239,7 +239,7 @@ func TestIdleStream(t *testing.T) {
 		idle := w.node(t, 1, []*Host{victim})
 		time.Sleep(5 * time.Second)
 		s := openStream(t, idle.host, victim)
-		if _, err := s.Write(appendFrame(nil, []byte("x"))); err != nil {
+		if _, err := s.Write(frame([]byte("x"))); err != nil {
 			t.Fatal(err)
 		}
 		begin := time.Now()
@@ -298,11 +298,11 @@ func FuzzFrame(f *testing.F) {
 	f.Add([]byte{0x81, 0x00, 'x'})
 	f.Add(binary.AppendUvarint(nil, 1<<63))
 	f.Add(bytes.Repeat([]byte{0xff}, 20))
-	f.Add(appendFrame(nil, make([]byte, 300)))
+	f.Add(frame(make([]byte, 300)))
 	const limit = 1 << 10
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		reserved := 0
-		frame, err := readFrame(bufio.NewReader(bytes.NewReader(wire)), limit, func(n int) error {
+		got, err := readFrame(bufio.NewReader(bytes.NewReader(wire)), limit, func(n int) error {
 			reserved += n
 			return nil
 		})
@@ -312,10 +312,10 @@ func FuzzFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if reserved != len(frame) || len(frame) == 0 || len(frame) > limit {
-			t.Fatalf("a frame of %d bytes reserved %d", len(frame), reserved)
+		if reserved != len(got) || len(got) == 0 || len(got) > limit {
+			t.Fatalf("a frame of %d bytes reserved %d", len(got), reserved)
 		}
-		if again := appendFrame(nil, frame); !bytes.HasPrefix(wire, again) {
+		if again := frame(got); !bytes.HasPrefix(wire, again) {
 			t.Fatalf("read %x, which is written %x", wire, again)
 		}
 	})

@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	// maxValues bounds the DHT value records stored for others: one per live job.
-	maxValues = 4096
-	// maxProviders bounds the provider records: nodes that have said they carry the board.
-	maxProviders = 4096
+	// maxRecords bounds the DHT value records stored for others, one per live job, and as many
+	// provider records: nodes that have said they carry the board.
+	maxRecords = 4096
 )
 
 var errQuota = errors.New("DHT store is full")
@@ -58,13 +57,6 @@ func (q *quotaStore) count(k ds.Key) *int {
 	return &q.values
 }
 
-func (q *quotaStore) limit(k ds.Key) int {
-	if strings.HasPrefix(k.String(), providersPrefix) {
-		return maxProviders
-	}
-	return maxValues
-}
-
 // Put stores a record unless that would be one too many.
 func (q *quotaStore) Put(ctx context.Context, k ds.Key, value []byte) error {
 	if strings.HasPrefix(k.String(), providersPrefix) && !strings.HasPrefix(k.String(), q.board) {
@@ -77,7 +69,7 @@ func (q *quotaStore) Put(ctx context.Context, k ds.Key, value []byte) error {
 		return err
 	}
 	n := q.count(k)
-	if !known && *n >= q.limit(k) {
+	if !known && *n >= maxRecords {
 		return errQuota
 	}
 	if err := q.Batching.Put(ctx, k, value); err != nil {

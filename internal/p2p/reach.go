@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,10 +74,5 @@ func (r *reach) onPublicInterface() bool {
 	if err != nil {
 		return false
 	}
-	for _, a := range addrs {
-		if manet.IsPublicAddr(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(addrs, manet.IsPublicAddr)
 }

@@ -72,5 +72,5 @@ func dhtFrame(m *pb.Message) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DHT message: %w", err)
 	}
-	return appendFrame(nil, b), nil
+	return frame(b), nil
 }

@@ -73,7 +73,7 @@ func (l *LogFile) rotate() error {
 	l.file.Close() // what it would say, the writes have said
 	l.file = nil
 	for i := l.kept - 1; i >= 1; i-- {
-		os.Rename(l.old(i), l.old(i+1)) // it need not be there
+		_ = os.Rename(l.old(i), l.old(i+1)) // it need not be there
 	}
 	if err := os.Rename(l.path, l.old(1)); err != nil {
 		if err := os.Truncate(l.path, 0); err != nil {

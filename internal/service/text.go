@@ -114,7 +114,7 @@ func (s Service) launchdPlist() string {
 	var words strings.Builder
 	for _, w := range s.logged("/") {
 		words.WriteString("\t\t<string>")
-		xml.EscapeText(&words, []byte(w)) // a Builder takes everything
+		_ = xml.EscapeText(&words, []byte(w)) // a Builder takes everything
 		words.WriteString("</string>\n")
 	}
 	return strings.NewReplacer("@LABEL@", Label, "@WORDS@", words.String()).Replace(launchdFrame)

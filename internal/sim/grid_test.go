@@ -31,7 +31,7 @@ func check(t *testing.T, n *Node, job *jobs.Job, within time.Duration) *collect.
 	err = c.Each(ctx, collect.Which{}, func(a collect.Answer, out io.Reader) error {
 		got, err := io.ReadAll(out)
 		if want := fmt.Sprint(next); string(got) != want || a.Number != next || a.Open || err != nil {
-			return fmt.Errorf("input %d: answer %q, number %d, open %v, error %v", next, got, a.Number, a.Open, err)
+			return fmt.Errorf("input %d: answer %q, number %d, open %v, error %w", next, got, a.Number, a.Open, err)
 		}
 		next++
 		return nil

@@ -371,7 +371,7 @@ func (m *Machine) Wait(ctx context.Context, d time.Duration, marks ...Mark) erro
 		return err
 	}
 	if s != nil {
-		marks = append(marks[:len(marks):len(marks)], s.over.Mark())
+		marks = append(slices.Clip(marks), s.over.Mark())
 	}
 	for i, mark := range marks {
 		if !mark.enlist(f) {

@@ -103,7 +103,7 @@ func (s *Site) limits(w http.ResponseWriter, r *http.Request) error {
 	most, more := newLimits(all, status.Donating.TotalCores)
 	values := map[string]string{}
 	for _, l := range append(most, more...) {
-		if now := v.Get(l.Name); v.Has(l.Name) && now != l.Value && !(l.Kind == "slider" && now == strconv.Itoa(l.Number)) {
+		if now := v.Get(l.Name); v.Has(l.Name) && now != l.Value && (l.Kind != "slider" || now != strconv.Itoa(l.Number)) {
 			values[l.Name] = now
 		}
 	}

@@ -66,7 +66,7 @@ func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []t
 		q = quiet{len(votes), now}
 		t.quiet[at] = q
 	}
-	if len(votes) == 0 && t.ours[at] || now.Sub(q.since) >= t.patience() && !(others && d.Step == trust.More) {
+	if len(votes) == 0 && t.ours[at] || now.Sub(q.since) >= t.patience() && (!others || d.Step != trust.More) {
 		d = trust.Decision{Step: trust.Run}
 	}
 	return d

@@ -103,9 +103,7 @@ type Own struct {
 	Ended   int64 // Unix seconds when it was seen final; 0 while it is open
 }
 
-func key(prefix byte, id []byte, more ...byte) []byte {
-	return append(append([]byte{prefix}, id...), more...)
-}
+func key(prefix byte, id []byte) []byte { return append([]byte{prefix}, id...) }
 
 func shardKey(prefix byte, id jobs.JobID, shard uint32) []byte {
 	return binary.BigEndian.AppendUint32(key(prefix, id[:]), shard)

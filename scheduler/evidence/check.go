@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -373,14 +374,14 @@ func names(b *jobs.Batch) string {
 	if len(b.Entries) == 1 {
 		return fmt.Sprintf("%s by %s", b.Entries[0].Kind, b.Author)
 	}
-	kinds := ""
+	var kinds strings.Builder
 	for i := range b.Entries {
 		if k := b.Entries[i].Kind; i == 0 || k != b.Entries[i-1].Kind {
-			kinds += "+" + k.String()
+			kinds.WriteString("+" + k.String())
 		}
 		if i > 8 {
 			break
 		}
 	}
-	return fmt.Sprintf("%d records signed together (%.60s) by %s", len(b.Entries), kinds[min(1, len(kinds)):], b.Author)
+	return fmt.Sprintf("%d records signed together (%.60s) by %s", len(b.Entries), kinds.String()[min(1, len(kinds.String())):], b.Author)
 }

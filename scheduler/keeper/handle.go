@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -151,7 +152,7 @@ func (k *Keeper) offer(ctx context.Context, from jobs.NodeID, q *protocol.OfferR
 		return nil, err
 	}
 	fresh, refused, err := k.merge(ctx, s, rs)
-	if err == errGone {
+	if errors.Is(err, errGone) {
 		return nil, protocol.Refuse(protocol.Unknown, "that shard is not kept here")
 	}
 	if err != nil {

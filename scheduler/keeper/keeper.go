@@ -110,7 +110,7 @@ func New(cfg Config) (*Keeper, error) {
 		shards: map[protocol.ShardRef]*shard{}, fetches: strand.NewGate(fetchParallel), ctx: context.Background(),
 	}
 	k.roll.workers = scheduler.NewRoll()
-	err := cfg.Disk.Scan([]byte{metaPrefix}, func(key, value []byte) error {
+	err := cfg.Disk.Scan([]byte{metaPrefix}, func(_, value []byte) error {
 		s, err := k.openShard(value)
 		if err != nil {
 			k.cfg.Logger.Debug("shard on disk is of another network or not readable, left alone", "error", err)

@@ -248,7 +248,7 @@ func (k *Keeper) Adopt(ctx context.Context, head []byte, shardNumber uint32, man
 	if err != nil {
 		return err
 	}
-	s, err = k.adopt(ctx, s)
+	_, err = k.adopt(ctx, s)
 	return err
 }
 

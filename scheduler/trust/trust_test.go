@@ -6,8 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/shoalgrid/shoal/jobs"
 	"pgregory.net/rapid"
+
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 func node(n byte) jobs.NodeID      { return jobs.NodeID{n} }

@@ -210,7 +210,7 @@ func (g *generator) block(o opcode, result valType, depth int) {
 		label = ""
 	}
 	g.labels = append(g.labels, label)
-	for arm := 0; arm < 2; arm++ {
+	for arm := range 2 {
 		for range g.choose(4) {
 			g.statement(depth - 1)
 		}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,7 +140,7 @@ func tuples(t types, given []uint64, f func([]uint64)) {
 		if len(t) == 3 && i%4 != 0 {
 			continue // of three, a few do
 		}
-		tuples(t[1:], append(given[:len(given):len(given)], o...), f)
+		tuples(t[1:], append(slices.Clip(given), o...), f)
 	}
 }
 
@@ -219,7 +220,7 @@ func TestArm64(t *testing.T) {
 		t.Fatalf("building for arm64: %v\n%s", err, said)
 	}
 	said, err := exec.Command(qemu, binary, "-test.v", "-test.run", "^(TestSameEverywhere|TestRecursion)$").CombinedOutput()
-	for _, line := range strings.Split(string(said), "\n") {
+	for line := range strings.SplitSeq(string(said), "\n") {
 		if strings.Contains(line, "arm64") || strings.Contains(line, "frames") {
 			t.Log(strings.TrimSpace(line))
 		}

@@ -2,7 +2,6 @@ package prepare
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -118,7 +117,7 @@ func TestRecursion(t *testing.T) {
 				arm(m, budget)
 				_, err := m.ExportedFunction("recurse").Call(ctx, argument)
 				frames := m.ExportedGlobal("frames").Get() - before
-				t.Log(fmt.Sprintf("%s: %d frames", s.name, frames))
+				t.Logf("%s: %d frames", s.name, frames)
 				if Exhausted(fuelLeft(m), stackLeft(m)) != OutOfStack || err == nil {
 					t.Fatalf("after %d frames: %v, stack %d: not what the rewriter counts", frames, err, int64(stackLeft(m)))
 				}

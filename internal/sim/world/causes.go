@@ -87,14 +87,14 @@ func (s *witness) begins(p *process, k *work, prog worker.Program, number uint64
 	s.leased(p, k, ref, uint16(number%jobs.UnitsPerShard))
 	before := inner(s.runs, k)[number]
 	if len(before) >= k.votes {
-		s.count(p, k, number, before)
+		s.count(p, number, before)
 	}
 	s.runs[k][number] = append(before, x)
 	return e
 }
 
 // count adds an execution to those of its cause.
-func (s *witness) count(p *process, k *work, number uint64, before []*execution) {
+func (s *witness) count(p *process, number uint64, before []*execution) {
 	w, c := s.w, &s.w.report.Causes
 	any := func(f func(*execution) bool) bool { return slices.ContainsFunc(before, f) }
 	switch {

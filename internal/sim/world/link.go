@@ -40,9 +40,6 @@ func (l *link) Donors() int {
 // NetworkOf implements keeper.Peers: every address is private.
 func (l *link) NetworkOf(jobs.NodeID) string { return "" }
 
-// ring is every keeper, for looking up who is near to a key.
-type ring struct{ keepers []*node }
-
 // Nearest implements keeper.Peers: the r live keepers that are nearest to a key, among those that
 // this node reaches and that reach it.
 func (l *link) Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error) {
@@ -140,7 +137,7 @@ func (l *link) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte
 	if c.to == nil {
 		return nil, errUnreachable
 	}
-	w.seen.sent(l.p, c.to, request)
+	w.seen.sent(l.p, request)
 	w.step("call", []byte(l.p.name), []byte(c.to.name), digest(request))
 	w.send(c)
 	if w.chance(w.fate.twicePPM) && !w.healed {

@@ -2,6 +2,7 @@ package world
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -16,9 +17,7 @@ func (w *world) merges(k *work) {
 		all := map[jobs.Digest]*jobs.Record{}
 		for _, n := range w.nodes {
 			if n.honest() {
-				for id, r := range w.seen.kept[n.disk][ref] {
-					all[id] = r
-				}
+				maps.Copy(all, w.seen.kept[n.disk][ref])
 			}
 		}
 		rs := inOrder(all)

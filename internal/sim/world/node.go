@@ -56,7 +56,6 @@ type process struct {
 	judge     *collect.Judge // of its own jobs
 	changed   strand.Signal  // peers
 	board     *board
-	collect   []*collect.Collector
 }
 
 func (w *world) add(name string, r role) *node {
@@ -291,7 +290,7 @@ type localKeeper struct{ p *process }
 
 // Handle implements client.Local.
 func (l localKeeper) Handle(ctx context.Context, from jobs.NodeID, request []byte) []byte {
-	l.p.w.seen.sent(l.p, l.p.node, request)
+	l.p.w.seen.sent(l.p, request)
 	return l.p.handle(ctx, from, request)
 }
 

@@ -126,7 +126,7 @@ func open(bs []jobs.Batch) []*jobs.Record {
 }
 
 // sent looks at what a node asks of another.
-func (s *witness) sent(p *process, to *node, request []byte) {
+func (s *witness) sent(p *process, request []byte) {
 	verb, body, err := protocol.SplitRequest(request)
 	if err != nil {
 		return

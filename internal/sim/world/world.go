@@ -105,7 +105,6 @@ type world struct {
 	seen   *witness
 	healed bool
 	past   []past // messages that may be replayed
-	ring   ring
 }
 
 // Run lives one world to its end.
