@@ -204,6 +204,7 @@ func (p printableReader) Read(out []byte) (n int, err error) {
 
 // finish says how a delivery of results ended: whether all were there, and whether some failed.
 func (d *delivery) finish(j *api.Job) error {
+	d.p.ui.degraded(j)
 	switch {
 	case !j.Final && j.State == api.JobOpen && d.given < j.Inputs.Total:
 		return stillOpen(j)

@@ -21,6 +21,9 @@ func progressLine(j *api.Job) string {
 	if j.Donors > 0 {
 		parts = append(parts, count(int64(j.Donors), "donor"))
 	}
+	if j.Degraded {
+		parts = append(parts, "degraded")
+	}
 	if j.Final {
 		return strings.Join(append(parts, j.State), " · ")
 	}
@@ -212,6 +215,9 @@ func jobDetail(w io.Writer, j *api.Job) {
 	if j.OwnRuns > 0 {
 		row("own runs", "%s run by the submitter", count(j.OwnRuns, "unit"))
 	}
+	if j.Rings > 0 {
+		row("liars", "%s", liarWords(j))
+	}
 	if j.Provisional > 0 && !j.Final {
 		row("not final", "%s agreed, not final: %s", count(j.Provisional, "unit"), whoFinishes(j))
 	}
@@ -235,6 +241,15 @@ func explanationText(w io.Writer, e *api.Explanation) {
 			fmt.Fprintf(w, "try  %s\n", oneLine(r.Try))
 		}
 	}
+}
+
+// liarWords is what a job has seen of lies.
+func liarWords(j *api.Job) string {
+	found := "donors lied together about " + count(j.Rings, "unit") + ": they are out, and what leaned on them was voted on again"
+	if j.Degraded {
+		return found + " · degraded: the votes for looking again at all other answers are spent"
+	}
+	return found
 }
 
 // whoFinishes says what makes provisional answers final.

@@ -222,6 +222,13 @@ func someFailed(failed int64, id string) *api.Error {
 	return &api.Error{Code: api.CodeFailed, Message: count(failed, "input") + " failed", Hint: "shoal results " + short(id) + " --output jsonl says which and why"}
 }
 
+// degraded warns of answers that are worth less than their level promises.
+func (u *ui) degraded(j *api.Job) {
+	if j.Degraded {
+		u.screen.Line(u.screen.style(red, "careful:") + " " + liarWords(j) + "; more: shoal explain " + short(j.Job))
+	}
+}
+
 // stillOpen ends a delivery of a job that is not done.
 func stillOpen(j *api.Job) *api.Error {
 	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("still open: %d of %s", j.Inputs.Total-j.Inputs.Done, count(j.Inputs.Total, "input")),

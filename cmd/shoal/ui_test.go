@@ -79,7 +79,7 @@ func TestTables(t *testing.T) {
 	full.Jobs, full.Today, full.Grid = nil, api.Today{}, api.GridStatus{}
 	text.WriteString("\n")
 	statusTable(&text, full)
-	for _, j := range []*api.Job{openJob(), waitingJob(), doneJob()} {
+	for _, j := range []*api.Job{openJob(), waitingJob(), doneJob(), strongJob(), betrayedJob()} {
 		text.WriteString("\n")
 		jobDetail(&text, j)
 	}
@@ -100,6 +100,34 @@ func TestTables(t *testing.T) {
 		text.WriteString(stepLine(&s) + "\n")
 	}
 	golden(t, "tables.txt", text.String())
+}
+
+// strongJob is agreed, and its submitter has still to look at some of it.
+func strongJob() *api.Job {
+	j := openJob()
+	j.Level, j.Provisional, j.OwnRuns = "strong", j.Units.Agreed, 3
+	return j
+}
+
+// betrayedJob is done, and its donors lied together more often than it had votes to look for.
+func betrayedJob() *api.Job {
+	j := doneJob()
+	j.Level, j.Dissent, j.Rings, j.Degraded = "strong", 4, 2, true
+	return j
+}
+
+// Answers that are worth less than their level promises are given with a warning, also where
+// nothing else is said.
+func TestDegradedIsNeverSilent(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		got := said(func(u *ui) { u.quiet = quiet; u.degraded(betrayedJob()) })
+		if want := "careful: donors lied together about 2 units"; !strings.Contains(got, want) || !strings.Contains(got, "degraded: the votes") {
+			t.Errorf("quiet %v: said %q", quiet, got)
+		}
+	}
+	if got := said(func(u *ui) { u.degraded(strongJob()) }); got != "" {
+		t.Errorf("of a job in which nobody lied it is said: %q", got)
+	}
 }
 
 // said is what f says.

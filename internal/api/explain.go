@@ -41,6 +41,7 @@ const (
 	WhyDisputed     = "disputed"  // donors do not agree
 	WhyPartner      = "partner"   // units wait for another donor's word
 	WhyAudit        = "audit"     // answers are agreed, and not final until their submitter has checked some
+	WhyDegraded     = "degraded"  // donors lied together more often than there are votes to look for
 	WhyWorking      = "working"   // nothing is in its way
 )
 

@@ -235,6 +235,9 @@ type Job struct {
 	Executions    int64     `json:"executions"`
 	OwnRuns       int64     `json:"own_runs,omitempty"`    // units that the submitter ran itself
 	Provisional   int64     `json:"provisional,omitempty"` // units whose answers stand for now, and are not final
+	Dissent       int64     `json:"dissent,omitempty"`     // wrong answers of donors with standing, each alone with it
+	Rings         int64     `json:"rings,omitempty"`       // units about which donors were proved to have lied together
+	Degraded      bool      `json:"degraded,omitempty"`    // so many that what is left of the job's extra votes looks at known liars only
 	Fuel          uint64    `json:"fuel"`
 	Held          int       `json:"held"`
 	Keepers       int       `json:"keepers"`

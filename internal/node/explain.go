@@ -73,10 +73,18 @@ func (n *Node) scene(job *jobs.Job, reading *api.Job, failed error) *scene {
 
 // reasons are all there are, the weightiest first.
 func (s *scene) reasons() []api.Reason {
+	all := s.why()
+	if d, ok := s.degraded(); ok {
+		all = append(all, d)
+	}
+	return all
+}
+
+// why is where the job stands, and what stands in its way.
+func (s *scene) why() (all []api.Reason) {
 	if r, over := s.ended(); over {
 		return []api.Reason{r}
 	}
-	var all []api.Reason
 	for _, look := range []func() (api.Reason, bool){s.noNode, s.apart, s.alone, s.nobody, s.small, s.unplaced, s.unasked, s.setAside, s.disputed, s.partner, s.unfinished} {
 		if r, ok := look(); ok {
 			all = append(all, r)
@@ -267,6 +275,15 @@ func (s *scene) unfinished() (api.Reason, bool) {
 	return why(api.WhyAudit, "leave this node on: it runs some of them itself", "%s agreed, not final until this node has checked enough of them", plural(int(j.Provisional), "unit"))
 }
 
+// degraded is a job in which donors lied together so often that its votes for looking again are
+// spent: its answers are worth less than its level promises.
+func (s *scene) degraded() (api.Reason, bool) {
+	if !s.job.Degraded {
+		return api.Reason{}, false
+	}
+	return why(api.WhyDegraded, "for answers that must not be wrong: submit it again with --verify paranoid, or run --local", "degraded: donors lied together about %s, and the votes for looking again at all others are spent: from now on only what leans on a known liar is looked at again", plural(int(s.job.Rings), "unit"))
+}
+
 // working is a job that has nothing in its way.
 func (s *scene) working() api.Reason {
 	j := s.job
@@ -285,7 +302,7 @@ func (s *scene) working() api.Reason {
 
 // waits is what stands in a job's way, in words; "" when nothing does.
 func (n *Node) waits(job *jobs.Job, p *collect.Progress, reading *api.Job) string {
-	for _, r := range n.scene(job, reading, p.Error).reasons() {
+	for _, r := range n.scene(job, reading, p.Error).why() {
 		if r.Code != api.WhyWorking && r.Code != api.WhyCopying { // copying keeps nobody from working
 			return r.What
 		}

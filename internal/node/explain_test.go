@@ -71,6 +71,7 @@ func TestReasons(t *testing.T) {
 		"done with failures":   {func(s *scene) { s.job.State, s.job.Inputs.Failed = api.JobDone, 3 }, api.WhyDone, "3 of 10 inputs failed"},
 		"cancelled":            {func(s *scene) { s.job.State = api.JobCancelled }, api.WhyCancelled, "cancelled"},
 		"expired":              {func(s *scene) { s.job.State = api.JobExpired }, api.WhyExpired, "expired"},
+		"done, degraded":       {func(s *scene) { s.job.State, s.job.Degraded, s.job.Rings = api.JobDone, true, 2 }, api.WhyDone, "it is done"},
 		"stuck":                {func(s *scene) { s.job.State, s.job.Units.Stuck = api.JobFailed, 2 }, api.WhyStuck, "donors gave up on 2 units"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +83,9 @@ func TestReasons(t *testing.T) {
 			all := s.reasons()
 			if r := all[0]; r.Code != test.code || !strings.Contains(r.What, test.what) {
 				t.Errorf("%+v", all)
+			}
+			if last := all[len(all)-1]; s.job.Degraded != (last.Code == api.WhyDegraded) {
+				t.Errorf("degraded is %v, and the last reason is %+v", s.job.Degraded, last)
 			}
 			for _, r := range all {
 				if r.Try == "" || r.Code == "" {

@@ -7,6 +7,7 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/pace"
 	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/trust"
 )
 
 // Progress is how far a job is: what this node accepted, and for the rest what the keepers'
@@ -25,6 +26,8 @@ type Progress struct {
 	Provisional uint64 // accepted units whose answers may fall yet
 	OwnRuns     uint64 // accepted units that the submitter ran itself
 	Own         bool   // some unit was decided by the submitter's own run
+	Seen        trust.Suspicion
+	Degraded    bool // after a ring was found there are not enough votes left to look at everything again
 	Closed      jobs.Act
 	Error       error // why the keepers could not be asked, if they could not
 }
@@ -148,6 +151,9 @@ func (c *Collector) Progress(now time.Time) Progress {
 	}
 	if !c.finalLocked() {
 		p.Provisional = t.Units
+	}
+	if c.trial != nil {
+		p.Seen, p.Degraded = c.trial.seen()
 	}
 	if p.Final = t.Units == uint64(c.job.Head.Units) && c.finishedLocked(); !p.Final {
 		p.Forecast = r.pace.Forecast(now, p.Inputs-t.Done-t.StuckInputs)

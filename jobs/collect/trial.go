@@ -154,3 +154,10 @@ func (t *trial) again() []uint32 {
 	defer t.mu.Unlock()
 	return t.accept.Again()
 }
+
+// seen is what the job has seen of lies, and whether more was seen than there are votes to look for.
+func (t *trial) seen() (trust.Suspicion, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.accept.Suspicion(), t.accept.Degraded()
+}

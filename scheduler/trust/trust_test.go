@@ -259,6 +259,45 @@ func TestRingIsBurned(t *testing.T) {
 	}
 }
 
+// Looking again at everything costs at most one vote for each unit of the job. When that is spent the
+// job is degraded, and stays so after a restart: what stood before is left, what leans on a known
+// liar is not.
+func TestTheBudgetOfAnAlarmEnds(t *testing.T) {
+	const units = 3
+	b := book(90, 90, 90, 90, 90, 90)
+	a := NewAcceptance(strongRule(), Plan{Alarm: 1, Ring: 1}, Coin{}, b, units)
+	for n := range uint32(units) {
+		a.Judge(n, []Vote{vote(1, 1), vote(2, 1)})
+	}
+	ring := func(n uint32, x, y byte) {
+		a.Judge(n, []Vote{vote(x, 9), vote(y, 9), {Own: true, Answer: answer(1)}})
+	}
+	ring(0, 3, 4)
+	for _, n := range a.Again() {
+		a.Judge(n, []Vote{vote(1, 1), vote(2, 1), late(vote(5, 1))})
+	}
+	if a.Degraded() {
+		t.Fatalf("degraded after %+v of %d units", a.Suspicion(), units)
+	}
+	ring(1, 5, 6)
+	for _, n := range a.Again() {
+		a.Judge(n, []Vote{vote(1, 1), vote(2, 1)})
+	}
+	if !a.Degraded() {
+		t.Fatalf("not degraded after %+v of %d units", a.Suspicion(), units)
+	}
+	c := NewAcceptance(strongRule(), Plan{Alarm: 1, Ring: 1}, Coin{}, b, units)
+	for n := range uint32(units) {
+		if err := c.RestoreUnit(n, a.Standing(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Restore(a.Suspicion())
+	if !c.Degraded() {
+		t.Error("a restart makes a degraded job a good one")
+	}
+}
+
 // Who said two things is burned whatever else is known of it: its votes count no more, and what it
 // decided with others is judged again, which asks for somebody new.
 func TestTheConvictedIsBurned(t *testing.T) {
