@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,8 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/scheduler/evidence"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
 // proofOf is the evidence of a job, as a node has it.
@@ -108,5 +111,48 @@ func TestFinalIsDemanded(t *testing.T) {
 				t.Errorf("bit %d of an answer in the last word is flipped, and nobody minds", bit)
 			}
 		}
+	})
+}
+
+// deaf are keepers to whom the submitter's last word cannot be brought.
+type deaf struct{ *client.Client }
+
+func (d deaf) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error) {
+	if slices.ContainsFunc(rs, func(r *jobs.Record) bool { return r.Kind == jobs.KindFinal }) {
+		return nil, client.ErrNoMajority
+	}
+	return d.Client.Offer(ctx, ref, rs)
+}
+
+// A submitter whose last word no keeper has heard goes on telling it, also in its next life.
+func TestFinalIsSaidUntilItIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		for range 3 {
+			g.Add(donor)
+		}
+		s, reader := g.Add(Kind{}), g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 4, Policy: strong(120)})
+		cfg := s.collecting(job)
+		cfg.Keepers = deaf{s.Client}
+		first, err := collect.New(cfg, job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Hour)
+		defer cancel()
+		if err := first.Run(ctx); err == nil || !first.Progress(time.Now()).Final {
+			t.Fatalf("no keeper knows that the job is final: %v, %+v", err, first.Progress(time.Now()))
+		}
+		soon, done := context.WithTimeout(context.Background(), time.Minute)
+		defer done()
+		if c, err := reader.Collect(soon, job); err == nil {
+			t.Errorf("final elsewhere: %+v", c.Progress(time.Now()))
+		}
+		s.Kill()
+		s.Start(Kind{})
+		check(t, s, job, time.Minute)
+		check(t, reader, job, time.Minute)
 	})
 }

@@ -216,18 +216,23 @@ func (n *Node) Submit(ctx context.Context, j Job) (*jobs.Job, error) {
 
 // Collect gathers a job's answers at this node until ctx ends or all are accepted.
 func (n *Node) Collect(ctx context.Context, job *jobs.Job) (*collect.Collector, error) {
-	cfg := collect.Config{Keepers: n.Client, Disk: n.disk.table('c'), Blobs: n.blob, Logger: n.grid.Logger}
-	if job.Head.Submitter == n.ID() {
-		var err error
-		if cfg.Judge, err = collect.NewJudge(cfg.Disk, Network, n); err != nil {
-			return nil, err
-		}
-	}
-	c, err := collect.New(cfg, job)
+	c, err := collect.New(n.collecting(job), job)
 	if err != nil {
 		return nil, err
 	}
 	return c, c.Run(ctx)
+}
+
+// collecting is what this node collects a job with.
+func (n *Node) collecting(job *jobs.Job) collect.Config {
+	cfg := collect.Config{Keepers: n.Client, Disk: n.disk.table('c'), Blobs: n.blob, Logger: n.grid.Logger}
+	if job.Head.Submitter == n.ID() {
+		var err error
+		if cfg.Judge, err = collect.NewJudge(cfg.Disk, Network, n); err != nil {
+			panic(err) // disks in memory do not fail
+		}
+	}
+	return cfg
 }
 
 // Traffic is the number of calls between nodes, and their bytes.

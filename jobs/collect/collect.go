@@ -133,7 +133,8 @@ func New(cfg Config, job *jobs.Job) (*Collector, error) {
 // Job is the job being collected.
 func (c *Collector) Job() *jobs.Job { return c.job }
 
-// Run collects until every unit is accepted or ctx ends.
+// Run collects until every unit is accepted or ctx ends; at strong, until the keepers know, too, that
+// all is final.
 func (c *Collector) Run(ctx context.Context) error {
 	shards := c.job.Head.Shards()
 	turns := strand.NewQueue[uint32](int(shards))
@@ -176,7 +177,7 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 	}
 	if c.trial != nil {
-		c.tellFinal(ctx)
+		return c.tellFinal(ctx)
 	}
 	return nil
 }

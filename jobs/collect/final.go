@@ -2,6 +2,9 @@ package collect
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
@@ -12,8 +15,8 @@ import (
 	"github.com/shoalgrid/shoal/scheduler/trust"
 )
 
-// tellTimes is how often a shard's keepers are told that its answers are final, in one run.
-const tellTimes = 10
+// tellAtMost is the longest wait before a shard's keepers are told again that its answers are final.
+const tellAtMost = time.Minute
 
 // sayFinal signs the submitter's last word on every shard and keeps it, beside that it was said.
 func (c *Collector) sayFinal(ctx context.Context) error {
@@ -42,19 +45,45 @@ func (t *trial) answers(ref protocol.ShardRef, units int) []jobs.Digest {
 	return out
 }
 
-// tellFinal brings the submitter's last word to the keepers of every shard. Where they cannot be
-// reached it stands here, and in the evidence.
-func (c *Collector) tellFinal(ctx context.Context) {
-	for shard := range c.job.Head.Shards() {
-		ref := protocol.ShardRef{Job: c.job.ID, Shard: shard}
-		rs, err := c.finals(ref)
-		for try := 0; err == nil && try < tellTimes; try++ {
-			if _, oerr := c.cfg.Keepers.Offer(ctx, ref, rs); oerr == nil || strand.Sleep(ctx, c.rt, retryAtMost) != nil {
-				break
+// tellFinal brings the submitter's last word to a majority of the keepers of every shard, however long
+// that takes: until they have it the job is not final for anybody else. It stands on this disk, so
+// that a later run of the node goes on with it.
+func (c *Collector) tellFinal(ctx context.Context) error {
+	next := strand.NewQueue[uint32](int(c.job.Head.Shards()))
+	for s := range c.job.Head.Shards() {
+		_ = next.Put(ctx, c.rt, s) // there is room for all
+	}
+	var telling strand.Group
+	var mu sync.Mutex
+	var failed error
+	for range shardsAtOnce {
+		telling.Go(c.rt, func() {
+			for s, ok := next.TryTake(); ok; s, ok = next.TryTake() {
+				if err := c.tellShard(ctx, s); err != nil {
+					mu.Lock()
+					failed = err
+					mu.Unlock()
+				}
 			}
+		})
+	}
+	telling.Wait(c.rt)
+	return failed
+}
+
+// tellShard brings the last word to one shard's keepers.
+func (c *Collector) tellShard(ctx context.Context, shard uint32) error {
+	ref := protocol.ShardRef{Job: c.job.ID, Shard: shard}
+	rs, err := c.finals(ref)
+	if err != nil {
+		return fmt.Errorf("read the last word on job %s: %w", c.job.ID.Short(), err)
+	}
+	for wait := retryAtFirst; ; wait = min(2*wait, tellAtMost) {
+		if o, err := c.cfg.Keepers.Offer(ctx, ref, rs); err == nil && o.Majority() {
+			return nil
 		}
-		if err != nil {
-			c.cfg.Logger.Warn("the last word on a job cannot be read", "job", c.job.ID.Short(), "error", err)
+		if err := strand.Sleep(ctx, c.rt, wait); err != nil {
+			return err
 		}
 	}
 }
