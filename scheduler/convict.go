@@ -81,11 +81,18 @@ func note(list *[]jobs.NodeID, n jobs.NodeID) {
 	}
 }
 
-// proven notes whose votes made a unit's verdict.
+// proven notes whose votes made a unit's verdict, those that may be copies left out.
 func (l *Ledger) proven(v *Verdict) {
+	var same uint32
 	for i := range v.Votes {
-		if x := &v.Votes[i]; !x.Own && v.backs(x) {
-			note(&l.dealings.Proven, x.Worker)
+		if v.backs(&v.Votes[i]) {
+			same |= 1 << i
+		}
+	}
+	punctual := Punctual(v.Votes, same, int(l.job.Head.Policy.Votes))
+	for i := range v.Votes {
+		if punctual&(1<<i) != 0 {
+			note(&l.dealings.Proven, v.Votes[i].Worker)
 		}
 	}
 }

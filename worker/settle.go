@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
@@ -146,7 +145,11 @@ func (st *settler) tell(ctx context.Context) error {
 	st.mu.Unlock()
 	for len(fresh) > 0 {
 		n := min(len(fresh), batchFit(fresh))
-		if err := st.tellBatch(ctx, fresh[:n]); err != nil {
+		err := st.vouch(ctx, fresh[:n])
+		if err == nil {
+			err = st.tellBatch(ctx, fresh[:n])
+		}
+		if err != nil {
 			st.mu.Lock()
 			st.fresh = append(fresh, st.fresh...)
 			st.mu.Unlock()
@@ -279,90 +282,6 @@ func becameOf(s *client.Sealed, r *result) fate {
 		return disagreed
 	}
 	return unused
-}
-
-// revealAll reveals the results whose round's seals a majority has shown, naming those seals.
-func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[uint16][]jobs.Digest) error {
-	var rs []*result
-	var pairs []disk.Pair
-	st.mu.Lock()
-	for _, h := range ready {
-		if r := st.results[h.Unit]; r != nil && !r.Revealed && !r.Own {
-			r.Seals, r.Revealed = seals[h.Unit], true
-			r.Seals = r.Seals[:min(len(r.Seals), 4*jobs.MaxVotes)]
-			rs = append(rs, r)
-			pairs = append(pairs, r.pair())
-		}
-	}
-	st.mu.Unlock()
-	if len(rs) == 0 {
-		return nil
-	}
-	err := st.w.cfg.Disk.Put(ctx, pairs...)
-	st.mu.Lock()
-	if err != nil {
-		for _, r := range rs {
-			r.Seals, r.Revealed = nil, false
-		}
-		st.mu.Unlock()
-		return err
-	}
-	st.fresh = append(st.fresh, rs...) // what cannot be told now is told again, seal and all
-	st.mu.Unlock()
-	return st.tell(ctx)
-}
-
-// claimAgain claims units anew whose seals have stood for a lease without their round completing,
-// where the keepers show a free replica: then the grants that the seals lean on do not count, as
-// after a partition, and the result is sealed again under grants that do. It is the same result.
-func (st *settler) claimAgain(ctx context.Context) error {
-	var overdue []*result
-	st.mu.Lock()
-	for _, r := range st.all() {
-		if !r.Own && !r.Revealed && st.w.rt.Now().Sub(r.since) > time.Duration(r.Lease)*time.Second {
-			overdue = append(overdue, r)
-		}
-	}
-	st.mu.Unlock()
-	if len(overdue) == 0 {
-		return nil
-	}
-	sum, err := st.w.cfg.Keepers.Summary(ctx, st.ref)
-	if err != nil {
-		return err
-	}
-	for _, r := range overdue {
-		free := sum.Unit(int(r.Hold.Unit)).Free
-		if free == 0 {
-			continue
-		}
-		a, err := st.w.cfg.Keepers.Claim(ctx, st.ref, []jobs.Hold{{Unit: r.Hold.Unit, Replica: oneOf(free, st.w.rt.Uint64())}})
-		if err != nil {
-			return err
-		}
-		if len(a.Holds) == 1 {
-			if err := st.sealAgain(ctx, r, a); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// sealAgain puts a result under other grants.
-func (st *settler) sealAgain(ctx context.Context, r *result, a *client.Assignment) error {
-	pairs := make([]disk.Pair, 0, len(a.Grants)+1)
-	st.mu.Lock()
-	r.Hold, r.Grants, r.since = a.Holds[0], nil, st.w.rt.Now()
-	for _, g := range a.Grants {
-		r.Grants = append(r.Grants, g.ID)
-		st.grants[g.ID] = g
-		pairs = append(pairs, grantPair(st.ref, g))
-	}
-	pairs = append(pairs, r.pair())
-	st.fresh = append(st.fresh, r)
-	st.mu.Unlock()
-	return st.w.cfg.Disk.Put(ctx, pairs...)
 }
 
 // done enters results whose units a majority shows done into the account, and forgets them.

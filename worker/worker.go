@@ -28,6 +28,7 @@ type Keepers interface {
 	Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (lost []jobs.Hold, err error)
 	Release(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold)
 	Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error)
+	Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, units []uint16, general bool) ([]*jobs.Record, error)
 	Watch(ctx context.Context, ref protocol.ShardRef, votes uint8, holds []jobs.Hold, units []uint16, wait time.Duration) (*client.Sealed, error)
 }
 

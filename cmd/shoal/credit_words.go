@@ -47,7 +47,7 @@ func creditSince(w io.Writer, c *api.Credit, now time.Time) {
 		}
 		late := ""
 		if e.LateFuel > 0 {
-			late = humanize.Comma(int64(e.LateFuel)) + " of it late"
+			late = humanize.Comma(int64(e.LateFuel)) + " more late: not counted"
 		}
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%d\t%d\t%s\n", shortPeer(from), e.Donor, humanize.Comma(int64(e.Fuel)), e.Inputs, e.Units, late)
 	}
@@ -112,7 +112,7 @@ func notAccepted(r api.Done) string {
 func shareWords(inputs, fuel, late uint64) string {
 	text := count(int64(inputs), "input") + " · " + humanize.Comma(int64(fuel)) + " instructions"
 	if late > 0 {
-		text += fmt.Sprintf(", %s of them late", humanize.Comma(int64(late)))
+		text += fmt.Sprintf(", %s more late: not counted", humanize.Comma(int64(late)))
 	}
 	return text
 }

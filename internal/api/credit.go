@@ -37,7 +37,7 @@ type Earned struct {
 	Units     uint64 `json:"units"`
 	Inputs    uint64 `json:"inputs"`
 	Fuel      uint64 `json:"fuel"`      // instructions
-	LateFuel  uint64 `json:"late_fuel"` // of it, for results sealed when others' could be seen
+	LateFuel  uint64 `json:"late_fuel"` // instructions of the same answers sealed when others' could be read: they may be copies, and are not in fuel
 }
 
 // MarshalJSON is as that of Status.

@@ -134,15 +134,21 @@ func (t *Tally) add(u *unit, answered, once uint64) {
 	}
 }
 
-// acceptFrom reads units from one keeper and accepts those that its records prove. It gives the
-// units that are left.
-func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, at jobs.NodeID, set []jobs.NodeID, todo []uint16) ([]uint16, error) {
-	rs, err := c.cfg.Keepers.Read(ctx, ref, at, todo, true)
+// acceptFrom reads units from one keeper of a set and accepts those that its records prove, with
+// those of the keepers before. It gives the units that are left: also those of which it shows no
+// vote of somebody whose seal others have named, until all were asked. Otherwise one keeper could
+// hold back the vote that another of its owner's is a copy of.
+func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jobs.Manifest, l *scheduler.Ledger, set []jobs.NodeID, at int, todo []uint16) ([]uint16, error) {
+	rs, err := c.cfg.Keepers.Read(ctx, ref, set[at], todo, true)
 	c.apply(l, m, rs)
 	var left []uint16
 	var done []judged
 	proofs := prove(ref, l)
 	for _, n := range todo {
+		if at < len(set)-1 && l.Awaits(int(n)) {
+			left = append(left, n)
+			continue
+		}
 		c.fetchPayloads(ctx, ref, m, l, int(n), set)
 		u, uerr := c.assemble(l, int(n))
 		if uerr != nil {

@@ -305,8 +305,8 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 		return c.judgeShard(ctx, ref, m, set, todo)
 	}
 	ledger := scheduler.NewLedger(c.job, ref.Shard, m)
-	for _, n := range set {
-		if todo, err = c.acceptFrom(ctx, ref, m, ledger, n, set, todo); len(todo) == 0 {
+	for at := range set {
+		if todo, err = c.acceptFrom(ctx, ref, m, ledger, set, at, todo); len(todo) == 0 {
 			return nil
 		}
 	}

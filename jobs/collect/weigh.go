@@ -71,9 +71,14 @@ func (c *Collector) judgeShard(ctx context.Context, ref protocol.ShardRef, m *jo
 }
 
 // votesOf are a unit's votes as its acceptance sees them. Who gave an input up has not voted; a
-// vote is late unless it is independent of as many others as the first round has.
+// vote is late unless it is independent of as many others as the first round has, and no copy of
+// one that says the same.
 func votesOf(l *scheduler.Ledger, v *scheduler.Verdict, first int) []trust.Vote {
 	var out []trust.Vote
+	same := map[jobs.Digest]uint32{}
+	for i, x := range v.Votes {
+		same[x.Reveal.Body.(*jobs.Reveal).Tuples] |= 1 << i
+	}
 	for i, x := range v.Votes {
 		b := x.Reveal.Body.(*jobs.Reveal)
 		if b.GaveUp && !x.Own {
@@ -85,13 +90,18 @@ func votesOf(l *scheduler.Ledger, v *scheduler.Verdict, first int) []trust.Vote 
 				others++
 			}
 		}
-		vote := trust.Vote{Worker: x.Worker, Answer: b.Tuples, Own: x.Own, Late: others < first-1}
+		vote := trust.Vote{Worker: x.Worker, Answer: b.Tuples, Own: x.Own, Late: others < first-1 || copied(v.Votes, same[b.Tuples], i, first)}
 		if x.Seal != nil {
 			vote.Network = networkOf(l, x.Seal)
 		}
 		out = append(out, vote)
 	}
 	return out
+}
+
+// copied reports whether one of the votes that say the same may be a copy of another of them.
+func copied(votes []scheduler.Vote, same uint32, i, first int) bool {
+	return same != 1<<i && scheduler.Punctual(votes, same, first)&(1<<i) == 0
 }
 
 // networkOf is the network in which the keepers that granted a seal saw its worker; of several the

@@ -85,14 +85,14 @@ func TestStandings(t *testing.T) {
 			w.reveal(y, x, y)
 			z := w.sealed(w.run("cat", 0, 0, 2, nil))
 			w.reveal(z, x, y, z)
-		}, Report{Proved: 1, Late: 1, Answers: 1, Votes: 3}, map[string]Share{"ann": {1, 1, 100, 0}, "liar": {}, "cat": {1, 1, 100, 100}}},
+		}, Report{Proved: 1, Late: 1, Answers: 1, Votes: 3}, map[string]Share{"ann": {1, 1, 100, 0}, "liar": {}, "cat": {Late: 100}}},
 		{"a copy of what is decided earns nothing", func(w *world) {
 			x, y := w.sealed(w.run("ann", 0, 0, 0, nil)), w.sealed(w.run("bob", 0, 0, 1, nil))
 			w.reveal(x, x, y)
 			w.reveal(y, x, y)
 			z := w.sealed(w.run("thief", 0, 0, 1, nil))
 			w.reveal(z, x, y, z)
-		}, Report{Proved: 1, Answers: 1, Votes: 3}, map[string]Share{"ann": {1, 1, 100, 0}, "bob": {1, 1, 100, 0}, "thief": {}}},
+		}, Report{Proved: 1, Answers: 1, Votes: 3}, map[string]Share{"ann": {1, 1, 100, 0}, "bob": {1, 1, 100, 0}, "thief": {Late: 100}}},
 		{"the submitter's own run decides", func(w *world) {
 			x := w.run("submitter", 0, 0, 0, nil)
 			w.reveal(x)

@@ -59,55 +59,42 @@ func standingOf(v *scheduler.Verdict, need int) Standing {
 }
 
 // Shares are what each donor of a decided unit gave to it. The submitter's own runs earn nothing,
-// nor does a vote that nothing leans on and that may be a copy: see idle.
+// nor does a late vote, which may be a copy: scheduler.Punctual says whose are not.
 func Shares(v *scheduler.Verdict, p *jobs.Policy) map[jobs.NodeID]Share {
 	out := map[jobs.NodeID]Share{}
-	standing := standingOf(v, int(p.Votes))
 	for _, x := range v.Votes {
 		if !x.Own {
 			out[x.Worker] = Share{}
 		}
 	}
+	punctual := map[uint32]uint32{} // by supporters: as a rule the same of every input
 	for i := range v.Inputs() {
 		in := v.Input(i)
 		if in.State == scheduler.Stuck {
 			continue
 		}
-		for _, x := range v.Votes {
-			if x.Own || x.Tuples[i] != in.Tuple || standing == Independent && idle(v, x.Worker, p) {
+		same := supporters(v, i, in.Tuple)
+		first, ok := punctual[same]
+		if !ok {
+			first = scheduler.Punctual(v.Votes, same, int(p.Votes))
+			punctual[same] = first
+		}
+		for k, x := range v.Votes {
+			if x.Own || same&(1<<k) == 0 {
 				continue
 			}
 			s := out[x.Worker]
-			s.Units = 1
-			s.Inputs++
-			s.Fuel += in.Tuple.Fuel
+			if first&(1<<k) != 0 {
+				s.Units = 1
+				s.Inputs++
+				s.Fuel += in.Tuple.Fuel
+			} else {
+				s.Late += in.Tuple.Fuel
+			}
 			out[x.Worker] = s
 		}
 	}
-	if standing == Late {
-		for id, s := range out {
-			if !hasPeer(v, id) {
-				s.Late = s.Fuel
-				out[id] = s
-			}
-		}
-	}
 	return out
-}
-
-// idle reports whether a vote came when its unit was decided by others, whose answer anybody could
-// read then. At strong and paranoid nobody is shown one, and who votes late was asked to.
-func idle(v *scheduler.Verdict, id jobs.NodeID, p *jobs.Policy) bool {
-	return p.Level == jobs.Standard && !hasPeer(v, id)
-}
-
-// hasPeer reports whether a worker's vote is independent of some other: then it was sealed before
-// its worker could see what that one said.
-func hasPeer(v *scheduler.Verdict, id jobs.NodeID) bool {
-	i := slices.IndexFunc(v.Votes, func(x scheduler.Vote) bool { return x.Worker == id })
-	return slices.ContainsFunc(v.Votes, func(x scheduler.Vote) bool {
-		return x.Worker != id && scheduler.Independent(v.Votes[i], x)
-	})
 }
 
 // unmet says what a unit's level asks for and its decided verdict does not have; "" for nothing.

@@ -47,7 +47,7 @@ type Share struct {
 	Units  uint64 // in which some answer of its was accepted
 	Inputs uint64 // whose accepted answer it gave
 	Fuel   uint64 // instructions of those; 0 in profile 0, which does not count them
-	Late   uint64 // of the fuel, that of units in which its vote was late
+	Late   uint64 // instructions of accepted answers that it gave late: they may be copied, and are not in Fuel
 }
 
 // Add adds another share to s.

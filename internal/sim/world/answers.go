@@ -55,9 +55,20 @@ func (k *work) credited(c *collect.Collector) {
 			}
 		}
 	}
+	for _, n := range k.w.nodes {
+		if n.lie != nil && n.lie.kind == copying { // what it runs it never tells
+			ran[n.ID()] = 0
+			if j := k.at.p.judge; j != nil && j.Known([]jobs.NodeID{n.ID()})[0].Accepted > 0 {
+				k.w.broke("I20", "%s copies, and is trusted", n.name)
+			}
+		}
+	}
 	for id, share := range c.Credit() {
-		if w := k.w; w.opt.Defect == Overpay {
+		switch k.w.opt.Defect {
+		case Overpay:
 			share.Units++
+		case PayLate:
+			share.Units += min(share.Late, 1)
 		}
 		if share.Units > ran[id] {
 			k.w.broke("I20", "%s is credited with %d units, it ran %d", k.w.byID[id].name, share.Units, ran[id])

@@ -35,6 +35,7 @@ const (
 	OddMachines          // half of the machines compute something else
 	LoseReveals          // keepers' disks drop reveals
 	Overpay              // credit is counted once too often
+	PayLate              // late votes are paid
 	Verbose              // answers are longer than a message may be
 	Recount              // what comes again is counted as new
 	NoGrants             // keepers grant nothing

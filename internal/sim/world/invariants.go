@@ -27,7 +27,7 @@ func Invariants() [][3]string {
 		{"I17", "the program and the inputs that run are those of the job", "execution"},
 		{"I18", "two honest runs of a deterministic program agree", "end"},
 		{"I19", "the accepted answers follow from the records alone, without any clock", "end"},
-		{"I20", "nobody gets credit for what it did not run", "complete"},
+		{"I20", "nobody gets credit, or a submitter's trust, for what it did not run: who only copies gets none at all", "complete"},
 		{"I21", "no worker holds more at a keeper than one may", "claim"},
 		{"I22", "messages and work for others are bounded", "request, answer"},
 		{"I23", "a message that comes again changes nothing", "offer"},

@@ -27,7 +27,7 @@ const (
 	silent                  // seals and never reveals
 	blurting                // reveals, and never sealed
 	doubling                // seals two things
-	copying                 // seals and reveals what others did, as its own
+	copying                 // computes nothing: seals and reveals what others did, as its own
 	late                    // ends long after its lease
 	withholding             // as a keeper: knows nothing
 	stale                   // as a keeper: answers as it did before
@@ -49,12 +49,16 @@ type liar struct {
 	kind   vice
 	honest int               // answers still to be given before it betrays
 	before map[string][]byte // answers as they were: for the stale
+	thief  thief             // what the copying one has found
 }
 
 func (w *world) drawLiar(n *node) *liar {
-	l := &liar{n: n, kind: vice(w.draw(int(vices))), honest: w.draw(8), before: map[string][]byte{}}
+	l := &liar{n: n, kind: vice(w.draw(int(vices))), honest: w.draw(8), before: map[string][]byte{}, thief: thief{map[place]*loot{}}}
 	if w.draw(2) == 0 { // rings are what voting is up against
 		l.kind = colluding + vice(w.draw(3))
+	}
+	if i := slices.Index(viceNames[:], w.opt.Vice); i >= 0 {
+		l.kind = vice(i)
 	}
 	w.tell("%s is a liar: %s", n.name, viceNames[l.kind])
 	return l
@@ -115,6 +119,8 @@ func (b bent) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Recor
 		rs = without(rs, jobs.KindReveal)
 	case blurting:
 		rs = without(rs, jobs.KindSeal)
+	case copying:
+		return b.p.lie.thief.offer(ctx, b.p, b.Client, ref, rs)
 	case doubling:
 		for _, r := range slices.Clone(rs) {
 			if s, ok := r.Body.(*jobs.Seal); ok {
@@ -204,7 +210,8 @@ func (l *liar) attack(p *process, ref protocol.ShardRef) {
 	units := []uint16{uint16(w.draw(8))}
 	what := w.draw(6)
 	if l.kind == copying {
-		what = 2
+		l.thief.again(ctx, p, ref)
+		return
 	}
 	switch what {
 	case 0: // garbage

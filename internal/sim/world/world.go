@@ -23,9 +23,10 @@ const network = "sim"
 // Options say which world.
 type Options struct {
 	Seed  uint64
-	Nodes int // honest ones and liars, submitters not among them
-	Liars int // of them
-	Units int // of all jobs together; 0: as the seed draws it
+	Nodes int    // honest ones and liars, submitters not among them
+	Liars int    // of them
+	Vice  string // of all liars; "": as the seed draws it
+	Units int    // of all jobs together; 0: as the seed draws it
 	Level jobs.Level
 	Calm  bool // nothing fails: no faults but the liars
 	Churn bool // nodes come and go, as volunteers' machines do

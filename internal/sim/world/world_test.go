@@ -108,6 +108,17 @@ func TestStrongIsRight(t *testing.T) {
 	}
 }
 
+// Who computes nothing and says what others said earns nothing, and nobody trusts it, at any level.
+func TestCopiersGetNothing(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			holds(t, Options{Seed: seed, Nodes: 7, Liars: 1 + int(seed%3), Vice: "copying"})
+			holds(t, Options{Seed: seed, Nodes: 7, Liars: 1, Vice: "copying", Level: jobs.Strong})
+		})
+	}
+}
+
 // Seeds that once found a bug.
 func TestFoundBefore(t *testing.T) {
 	for _, c := range []struct {
@@ -140,7 +151,7 @@ func TestDefectsAreFound(t *testing.T) {
 		{"I1", LoseProofs, 0}, {"I2", Miscount, 0}, {"I3", Miscount, 2}, {"I4", LoseAnswers, 0}, {"I5", LoseParts, 0}, {"I6", SkipAnswers, 0},
 		{"I7", RunTwice, 0}, {"I8", GrantAll, 0}, {"I9", NoRenewal, 0}, {"I10", Backwards, 0}, {"I11", AckEarly, 0}, {"I12", DoubleSeal, 0},
 		{"I13", DoubleSeal, 0}, {"I14", ShowAll, 3}, {"I15", OrderMatters, 0}, {"I16", NoSync, 0}, {"I17", WrongProgram, 0}, {"I18", OddMachines, 0},
-		{"I19", LoseReveals, 0}, {"I20", Overpay, 0}, {"I21", GrantAll, 2}, {"I22", Verbose, 0}, {"I23", Recount, 0}, {"I24", NoGrants, 0}, {"I25", CannotRestart, 0},
+		{"I19", LoseReveals, 0}, {"I20", Overpay, 0}, {"I20", PayLate, 2}, {"I21", GrantAll, 2}, {"I22", Verbose, 0}, {"I23", Recount, 0}, {"I24", NoGrants, 0}, {"I25", CannotRestart, 0},
 	} {
 		t.Run(c.invariant, func(t *testing.T) {
 			t.Parallel()
