@@ -210,7 +210,7 @@ func (p *program) report(ctx context.Context, s *session, status *api.Status, o 
 		settled := len(status.Grid.Addrs) > 0 || look >= settleTime
 		if settled && now != place {
 			place = now
-			p.ui.listens(status)
+			p.ui.listens(status, o.Config.Network)
 		}
 		if look == settleTime {
 			p.complain(status, &o.Config)

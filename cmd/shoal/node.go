@@ -313,9 +313,26 @@ func (h homeOnly) Explain(ctx context.Context, ref string) (*api.Explanation, er
 	return e, onlyGridKnows(ref, err)
 }
 
+// Watch gives one reading: a home by itself gets no further, and is not to be held meanwhile.
+func (h homeOnly) Watch(ctx context.Context, ref string, f func(*api.Job) error) error {
+	j, err := h.Job(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if err := f(j); err != nil || j.Final {
+		return err
+	}
+	return noNode("no node is running, so nothing more is heard of job %s here", short(j.Job))
+}
+
+// noNode is what takes a node that runs.
+func noNode(format string, args ...any) error {
+	return &api.Error{Code: api.CodeNoNode, Message: fmt.Sprintf(format, args...)}
+}
+
 func onlyGridKnows(ref string, err error) error {
-	if e := api.AsError(err); e != nil && e.Code == api.CodeNotFound && !strings.Contains(e.Message, "ambiguous") {
-		return &api.Error{Code: api.CodeNoNode, Message: fmt.Sprintf("no node is running, and this home does not know job %s", ref)}
+	if e := api.AsError(err); e != nil && e.Code == api.CodeNotFound && strings.HasPrefix(e.Message, "no job ") {
+		return noNode("no node is running, and this home does not know job %s", ref)
 	}
 	return err
 }

@@ -48,6 +48,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && interrupted(cause) {
+		err = cause // whatever was under way when the person or the system ended it
+	}
 	if !interrupted(err) {
 		p.ui.failure(err)
 	}

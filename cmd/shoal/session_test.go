@@ -364,6 +364,20 @@ func TestAReaderThatLeavesIsNoError(t *testing.T) {
 	}
 }
 
+// A command that is ended in the middle of a question says nothing of the question.
+func TestEndedWhileItAsks(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	said := newSafeBuffer()
+	open := func(nodeOptions) (gridNode, error) {
+		end(errTerminated)
+		return nil, fmt.Errorf("ask: %w", ctx.Err())
+	}
+	code := newProgram(strings.NewReader(""), io.Discard, said, open).run(ctx, []string{"up", "--home", t.TempDir()})
+	if code != api.CodeInterrupted || said.String() != "" {
+		t.Errorf("exit code %d, said %q", code, said.String())
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	for _, test := range []struct {
 		err  error

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/config"
 )
 
 // ui says things on stderr.
@@ -305,7 +306,7 @@ func lent(d api.DonateStatus) string {
 }
 
 // listens says where a node is and how others come to it.
-func (u *ui) listens(s *api.Status) {
+func (u *ui) listens(s *api.Status, network string) {
 	reach := "others can reach it"
 	if !s.Grid.Reachable {
 		reach = "others cannot reach it: it dials out, works and submits, but keeps nothing for them"
@@ -315,7 +316,11 @@ func (u *ui) listens(s *api.Status) {
 		return
 	}
 	u.say("node %s listens on %s · %s", shortPeer(s.Node.Peer), where(s.Grid.Addrs), reach)
-	u.say("a friend joins with: shoal donate --bootstrap %s", s.Grid.Addrs[0])
+	grid := ""
+	if network != config.Default().Network {
+		grid = "--network " + network + " "
+	}
+	u.say("a friend joins with: shoal donate %s--bootstrap %s", grid, s.Grid.Addrs[0])
 }
 
 // elsewhere says that a node does not listen where it was told to.

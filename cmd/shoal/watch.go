@@ -42,7 +42,11 @@ func (p *program) watch(ctx context.Context, ref string, named bool) error {
 		return usage("shoal watch JOB, or on a terminal: shoal watch", "watch without a job needs a terminal")
 	}
 	return p.atHome(ctx, refs, func(s *session) error {
-		if full {
+		_, still := s.Node.(homeOnly)
+		switch {
+		case still && !named:
+			return noNode("no node is running, so nothing changes here")
+		case full && !still:
 			return p.watchScreen(ctx, s, ref)
 		}
 		return p.watchLines(ctx, s, ref)
@@ -65,17 +69,15 @@ func (p *program) watchLines(ctx context.Context, s *session, ref string) error 
 	case interrupted(err) && j != nil:
 		p.ui.detached(j.Job, j, false)
 		return err
-	case err != nil:
-		return err
 	case j == nil:
-		return errors.New("the node said nothing about the job")
+		return cmp.Or(err, errors.New("the node said nothing about the job"))
 	}
-	if p.output != formatJSONL {
+	if p.output != formatJSONL { // also when the node has left: what was last heard
 		if err := p.print(j, func(w io.Writer) { jobDetail(w, j) }); err != nil {
 			return err
 		}
 	}
-	return ending(j)
+	return cmp.Or(err, ending(j))
 }
 
 // lookTime is between two looks at everything that the full screen shows.

@@ -114,7 +114,7 @@ func (n *Node) resolve(ctx context.Context, ref string) (*jobs.Job, error) {
 	}
 	switch {
 	case ref == "" || len(found) == 0 && len(ref) != jobs.JobIDLen:
-		return nil, notFound(ref)
+		return nil, n.notHere(ref)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
@@ -125,7 +125,25 @@ func (n *Node) resolve(ctx context.Context, ref string) (*jobs.Job, error) {
 		slices.Sort(names)
 		return nil, &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("job %s is ambiguous: %s", ref, strings.Join(names[:min(len(names), 8)], " ")), Hint: "give more of the id"}
 	}
-	return n.lookup(ctx, ref)
+	if job, err := n.lookup(ctx, ref); err == nil {
+		return job, nil
+	}
+	return nil, n.notHere(ref)
+}
+
+// notHere is that no job is known by that id, or that this home's job is in another network.
+func (n *Node) notHere(ref string) error {
+	network, err := n.submitter.Elsewhere(ref)
+	switch {
+	case err != nil:
+		return err
+	case ref == "" || network == "":
+		return notFound(ref)
+	}
+	return &api.Error{
+		Code: api.CodeNotFound, Message: fmt.Sprintf("job %s is in network %s, and this is network %s", ref, network, n.network),
+		Hint: "shoal config set network " + network + "; a node that runs must be started again",
+	}
 }
 
 func notFound(ref string) error {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
@@ -242,6 +243,26 @@ func (s *Submitter) All(f func(*Own, *jobs.Job) error) error {
 		}
 		return f(o, job)
 	})
+}
+
+// Elsewhere is the network of a job of this home that this network knows nothing of, by the
+// beginning of its id; "" where there is none.
+func (s *Submitter) Elsewhere(ref string) (network string, err error) {
+	err = s.cfg.Disk.Scan([]byte{ownPrefix}, func(key, value []byte) error {
+		var id jobs.JobID
+		if copy(id[:], key[1:]); !strings.HasPrefix(id.String(), ref) {
+			return nil
+		}
+		var o Own
+		var signed jobs.SignedHead
+		var head jobs.Head
+		err := errors.Join(jobs.Decode(value, 2*jobs.MaxHead, &o), jobs.Decode(o.Head, jobs.MaxHead, &signed), jobs.Decode(signed.Body, jobs.MaxHead, &head))
+		if err == nil && head.Network != s.cfg.Network {
+			network = head.Network
+		}
+		return nil
+	})
+	return network, err
 }
 
 // Update changes what the home knows of one of its jobs.
