@@ -27,6 +27,9 @@ func progressLine(j *api.Job) string {
 	if j.Final {
 		return strings.Join(append(parts, j.State), " · ")
 	}
+	if j.Arriving > 0 {
+		parts = append(parts, "fetching "+count(j.Arriving, "unit"))
+	}
 	if j.RatePerSecond > 0 {
 		parts = append(parts, rate(j.RatePerSecond))
 	}

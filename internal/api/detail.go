@@ -36,6 +36,7 @@ type PaceSample struct {
 // Share is what a donor has done of a job.
 type Share struct {
 	Peer  string `json:"peer"`
+	Name  string `json:"name"`  // what it calls itself
 	Units int64  `json:"units"` // accepted ones in which its word counted
 	Fuel  uint64 `json:"fuel"`  // its credit: the submitter's own runs earn none
 }

@@ -83,7 +83,7 @@ func sampleJob() *Job {
 		Schema: JobSchema, Job: "b5f3k2qaabcdefghijklmnopqrstuvwxyz234567abcdefghijkl", Name: "count.wasm",
 		Program: strings.Repeat("0f", 32), Submitter: "12D3KooWS", Own: true, State: JobOpen, Level: "standard", Votes: 2,
 		Units:  Units{Total: 12, Open: 1, Running: 2, Sealed: 1, Agreed: 8},
-		Inputs: Inputs{Total: 120, Done: 84, Failed: 1}, Donors: 3, Executions: 19, Fuel: 12345, Held: 5, Keepers: 5,
+		Inputs: Inputs{Total: 120, Done: 84, Failed: 1}, Arriving: 1, Donors: 3, Executions: 19, Fuel: 12345, Held: 5, Keepers: 5,
 		Waits: "needs 1 more donor, 1 known", Created: time.Date(2026, 11, 22, 12, 4, 0, 0, time.UTC),
 		RatePerSecond: 0.5, ETASeconds: &eta, ETALowSeconds: &low, ETAHighSeconds: &high,
 	}
@@ -94,7 +94,7 @@ func sampleDetail() *Detail {
 		Schema: DetailSchema, Job: *sampleJob(),
 		Map:      UnitMap{PerCell: 8, Cells: []Units{{Total: 8, Agreed: 8}, {Total: 4, Open: 1, Running: 2, Sealed: 1}}},
 		Pace:     []PaceSample{{Seconds: 0, Done: 0}, {Seconds: 2.5, Done: 84}},
-		Shares:   []Share{{Peer: "12D3KooWT", Units: 8, Fuel: 9000}, {Peer: "12D3KooWU", Units: 7, Fuel: 3345}},
+		Shares:   []Share{{Peer: "12D3KooWT", Name: "ada", Units: 8, Fuel: 9000}, {Peer: "12D3KooWU", Units: 7, Fuel: 3345}},
 		Failures: []Result{{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"}},
 	}
 }

@@ -217,20 +217,23 @@ const (
 
 // Job is one reading of how far a job is.
 type Job struct {
-	Schema        string    `json:"schema"` // JobSchema
-	Job           string    `json:"job"`
-	Name          string    `json:"name"`
-	Program       string    `json:"program"` // digest
-	Submitter     string    `json:"submitter"`
-	SubmitterName string    `json:"submitter_name"` // what it calls itself
-	Own           bool      `json:"own"`            // submitted from this node
-	Local         bool      `json:"local"`          // never leaves this machine
-	State         string    `json:"state"`
-	Final         bool      `json:"final"` // nothing in this reading will change again
-	Level         string    `json:"level"`
-	Votes         int       `json:"votes"`
-	Units         Units     `json:"units"`
-	Inputs        Inputs    `json:"inputs"`
+	Schema        string `json:"schema"` // JobSchema
+	Job           string `json:"job"`
+	Name          string `json:"name"`
+	Program       string `json:"program"` // digest
+	Submitter     string `json:"submitter"`
+	SubmitterName string `json:"submitter_name"` // what it calls itself
+	Own           bool   `json:"own"`            // submitted from this node
+	Local         bool   `json:"local"`          // never leaves this machine
+	State         string `json:"state"`
+	Final         bool   `json:"final"` // nothing in this reading will change again
+	Level         string `json:"level"`
+	Votes         int    `json:"votes"`
+	Units         Units  `json:"units"`
+	Inputs        Inputs `json:"inputs"`
+	// Arriving is how many of the sealed units are decided, by their keepers' word: their answers
+	// are on their way here.
+	Arriving      int64     `json:"arriving"`
 	Donors        int       `json:"donors"`
 	Executions    int64     `json:"executions"`
 	OwnRuns       int64     `json:"own_runs,omitempty"`    // units that the submitter ran itself

@@ -19,7 +19,7 @@ func (n *Node) Detail(ctx context.Context, ref string, cells int) (*api.Detail, 
 		return nil, err
 	}
 	c := n.follow(job)
-	d := &api.Detail{Job: *n.reading(c), Shares: sharesOf(c)}
+	d := &api.Detail{Job: *n.reading(c), Shares: n.sharesOf(c)}
 	all, perCell := c.Cells(cells)
 	d.Map.PerCell = int64(perCell)
 	for i := range all {
@@ -46,7 +46,7 @@ func unitsOf(c *collect.Cell) api.Units {
 }
 
 // sharesOf are the donors who gave most, and what.
-func sharesOf(c *collecting) []api.Share {
+func (n *Node) sharesOf(c *collecting) []api.Share {
 	type share struct {
 		donor jobs.NodeID
 		api.Share
@@ -54,7 +54,7 @@ func sharesOf(c *collecting) []api.Share {
 	var all []share
 	credit := c.Credit()
 	for donor, units := range c.Voted() {
-		all = append(all, share{donor, api.Share{Peer: donor.String(), Units: int64(units), Fuel: credit[donor].Fuel}})
+		all = append(all, share{donor, api.Share{Peer: donor.String(), Name: n.nameOf(donor), Units: int64(units), Fuel: credit[donor].Fuel}})
 	}
 	slices.SortFunc(all, func(a, b share) int {
 		return cmp.Or(cmp.Compare(b.Units, a.Units), bytes.Compare(a.donor[:], b.donor[:]))

@@ -308,9 +308,9 @@ func (n *Node) reading(c *collecting) *api.Job {
 	r := &api.Job{
 		Job: job.ID.String(), Name: h.Name, Program: h.Program.Digest.String(), Submitter: h.Submitter.String(), SubmitterName: n.nameOf(h.Submitter),
 		Own: ownErr == nil, Level: h.Policy.Level.String(), Votes: int(h.Policy.Votes),
-		Units:  unitsOf(&p.Units),
-		Inputs: api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},
-		Donors: p.Donors, Executions: int64(p.Executions), OwnRuns: int64(p.OwnRuns), Provisional: int64(p.Provisional), Fuel: p.Fuel,
+		Units:    unitsOf(&p.Units),
+		Inputs:   api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},
+		Arriving: int64(p.Arriving), Donors: p.Donors, Executions: int64(p.Executions), OwnRuns: int64(p.OwnRuns), Provisional: int64(p.Provisional), Fuel: p.Fuel,
 		Dissent: int64(p.Seen.Dissent), Rings: int64(p.Seen.Rings), Degraded: p.Degraded,
 		Created: time.Unix(h.Created, 0), RatePerSecond: p.Forecast.Rate,
 	}

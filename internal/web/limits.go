@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
 )
@@ -12,6 +13,8 @@ import (
 type donateData struct {
 	*api.Status
 	Main, More []limit
+	Given      given
+	Whose      whose
 }
 
 // limit is a setting as a form asks for it.
@@ -81,9 +84,17 @@ func (s *Site) donating(r *http.Request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := donateData{Status: status}
+	credit, err := s.node.Credit(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	choice, err := s.node.Whose(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	d := donateData{Status: status, Given: newGiven(credit, time.Now()), Whose: newWhose(choice, status.Offered)}
 	d.Main, d.More = newLimits(all, status.Donating.TotalCores)
-	return &page{Title: "Donate", Node: status.Node, Live: "/donate/live", Parts: []string{"donation", "given"}, Data: d}, nil
+	return &page{Title: "Donate", Node: status.Node, Live: "/donate/live", Parts: []string{"donation", "given", "whose"}, Data: d}, nil
 }
 
 // limits sets those settings of a form that are not what they were.

@@ -10,10 +10,15 @@ import (
 
 // overviewData is what a person sees first.
 type overviewData struct {
-	Status *api.Status
-	Peers  []api.Peer
-	Ring   ring
+	Status  *api.Status
+	Offered []api.Offered // the first of them
+	More    bool          // of those
+	Peers   []api.Peer
+	Ring    ring
 }
+
+// maxOffered is how many jobs of others a page shows.
+const maxOffered = 6
 
 func (s *Site) overview(r *http.Request) (*page, error) {
 	status, err := s.node.Status(r.Context())
@@ -25,8 +30,8 @@ func (s *Site) overview(r *http.Request) (*page, error) {
 		return nil, err
 	}
 	return &page{
-		Title: "Overview", Node: status.Node, Live: "/live", Parts: []string{"jobs", "giving", "grid", "peers"},
-		Data: overviewData{Status: status, Peers: peers[:min(len(peers), maxPeers)], Ring: newRing(status.Node.Peer, peers)},
+		Title: "Overview", Node: status.Node, Live: "/live", Parts: []string{"notices", "jobs", "giving", "others", "grid", "peers"},
+		Data: overviewData{Status: status, Offered: status.Offered[:min(len(status.Offered), maxOffered)], More: len(status.Offered) > maxOffered, Peers: peers[:min(len(peers), maxPeers)], Ring: newRing(status.Node.Peer, peers)},
 	}, nil
 }
 
@@ -43,7 +48,7 @@ type jobData struct {
 	*api.Detail
 	Map     unitMap
 	Curve   curve
-	Reasons []api.Reason // why it is not further; none once it is over
+	Reasons []api.Reason // why it is not further
 }
 
 func (s *Site) job(r *http.Request) (*page, error) {
@@ -52,7 +57,7 @@ func (s *Site) job(r *http.Request) (*page, error) {
 		return nil, err
 	}
 	data := jobData{Detail: d, Map: newUnitMap(d), Curve: newCurve(d)}
-	if !d.Job.Final {
+	if !d.Job.Final || d.Job.State == api.JobFailed || d.Job.State == api.JobExpired {
 		why, err := s.node.Explain(r.Context(), d.Job.Job)
 		if err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ type dot struct {
 	TX, TY        float64 // of its label
 	Anchor        string  // of the label
 	Label         string
-	Peer          string
+	Peer, Name    string
 	Self          bool
 	Donor, Keeper bool
 }
@@ -48,11 +48,13 @@ func newRing(self string, peers []api.Peer) ring {
 		d := r.place(peers[i].Peer)
 		d.Donor = slices.Contains(peers[i].Roles, api.RoleDonor)
 		d.Keeper = slices.Contains(peers[i].Roles, api.RoleKeeper)
+		d.Name = peers[i].Name
 		if len(peers) < maxLabels {
-			d.Label = shortPeer(peers[i].Peer)
+			d.Label = first(12, clean(cmp.Or(d.Name, shortPeer(peers[i].Peer))))
 		}
 		r.Dots = append(r.Dots, d)
 	}
+	r.part()
 	slices.SortStableFunc(r.Dots, func(a, b dot) int { return cmp.Compare(turn(a.Peer), turn(b.Peer)) })
 	return r
 }
@@ -69,6 +71,22 @@ func (r ring) place(peer string) dot {
 		d.Anchor = "end"
 	}
 	return d
+}
+
+// part moves labels that would cover each other apart: those of nodes that are close together come
+// below each other. The own node's comes first, where it belongs.
+func (r ring) part() {
+	const height, width = 13, 84
+	for i := range r.Dots {
+		d := &r.Dots[i]
+		for at := 0; d.Label != "" && at < i; at++ {
+			o := &r.Dots[at]
+			if o.Label != "" && math.Abs(o.TX-d.TX) < width && math.Abs(o.TY-d.TY) < height-0.5 {
+				d.TY = o.TY + height
+				at = -1 // it may cover an earlier one now; each move is downwards, so this ends
+			}
+		}
+	}
 }
 
 // turn is where in the key space a node is, from 0 to 1: keys are hashes of peer IDs, as the DHT

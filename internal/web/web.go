@@ -64,6 +64,7 @@ func (s *Site) Handler() http.Handler {
 		"POST /donate/pause":          s.pause,
 		"POST /donate/resume":         s.resume,
 		"POST /donate/finish":         s.finish,
+		"POST /donate/whose":          s.choose,
 		"POST /submit":                s.submit,
 		"GET /static/{file}":          static,
 	} {
@@ -170,10 +171,10 @@ func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := api.AsError(err)
-	status := http.StatusUnprocessableEntity
+	status, title := http.StatusUnprocessableEntity, "That was not done"
 	switch e.Code {
 	case api.CodeNotFound:
-		status = http.StatusNotFound
+		status, title = http.StatusNotFound, "Not found"
 	case api.CodeUnexpected:
 		status = http.StatusInternalServerError
 		s.cfg.Logger.Warn("a page could not be made", "path", r.URL.Path, "error", err)
@@ -184,7 +185,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		template.HTMLEscape(w, []byte(sentence(e.Message, e.Hint)))
 		return
 	}
-	if s.write(w, status, &page{Name: "error", Title: "Not done", Data: e}) != nil {
+	if s.write(w, status, &page{Name: "error", Title: title, Data: e}) != nil {
 		http.Error(w, e.Message, status)
 	}
 }

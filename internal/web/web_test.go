@@ -24,18 +24,41 @@ type sample struct {
 	status   api.Status
 	detail   api.Detail
 	settings []api.Setting
+	details  map[string]*api.Detail
+	peers    []api.Peer
+	credit   api.Credit
+	whose    api.Whose
 	did      []string
 	sub      func(api.Submission, string) (*api.Submitted, error)
 }
 
-func (n *sample) Status(context.Context) (*api.Status, error)              { return &n.status, nil }
-func (n *sample) Peers(context.Context) ([]api.Peer, error)                { return nil, nil }
-func (n *sample) Settings(context.Context) ([]api.Setting, error)          { return n.settings, nil }
-func (n *sample) Job(context.Context, string) (*api.Job, error)            { return &n.detail.Job, nil }
-func (n *sample) Detail(context.Context, string, int) (*api.Detail, error) { return &n.detail, nil }
-func (n *sample) Explain(context.Context, string) (*api.Explanation, error) {
+func (n *sample) Status(context.Context) (*api.Status, error)         { return &n.status, nil }
+func (n *sample) Peers(context.Context) ([]api.Peer, error)           { return n.peers, nil }
+func (n *sample) Settings(context.Context) ([]api.Setting, error)     { return n.settings, nil }
+func (n *sample) Job(_ context.Context, ref string) (*api.Job, error) { return &n.of(ref).Job, nil }
+func (n *sample) Detail(_ context.Context, ref string, _ int) (*api.Detail, error) {
+	return n.of(ref), nil
+}
+
+// of is the job of that name, or the one that a test gave.
+func (n *sample) of(ref string) *api.Detail {
+	if d := n.details[ref]; d != nil {
+		return d
+	}
+	return &n.detail
+}
+
+func (n *sample) Explain(_ context.Context, ref string) (*api.Explanation, error) {
+	if d := n.details[ref]; d != nil && d.Job.Waits == "" {
+		return &api.Explanation{Reasons: []api.Reason{{Code: api.WhyWorking, What: "donors work on it"}}}, nil
+	} else if d != nil {
+		return &api.Explanation{Reasons: []api.Reason{{Code: api.WhyNoDonors, What: d.Job.Waits, Try: "shoal peers"}}}, nil
+	}
 	return &api.Explanation{Reasons: []api.Reason{{Code: api.WhyNoPeers, What: n.detail.Job.Waits, Try: "shoal peers"}}}, nil
 }
+
+func (n *sample) Credit(context.Context) (*api.Credit, error) { return &n.credit, nil }
+func (n *sample) Whose(context.Context) (*api.Whose, error)   { return &n.whose, nil }
 
 func (n *sample) Pause(_ context.Context, d time.Duration) error {
 	n.did = append(n.did, "pause "+d.String())

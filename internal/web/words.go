@@ -14,10 +14,12 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"short": short, "peer": shortPeer, "clean": clean, "count": count, "comma": comma, "size": size, "seconds": seconds,
-		"left": left, "rate": rate, "percent": percent, "tens": tens, "join": strings.Join, "clock": clock,
+		"left": left, "rate": rate, "percent": percent, "who": who, "sentence": sentence, "tens": tens, "join": strings.Join, "clock": clock,
 		"state": stateWords, "donating": donatingWords, "where": where, "per": per, "first": first, "failure": failure, "class": class, "more": func(all int64, shown int) bool { return all > int64(shown) },
 		"mib": func(n uint64) uint64 { return n >> 20 }, "gib": func(n uint64) uint64 { return n >> 30 },
-		"arg": func(p *page, data any) map[string]any { return map[string]any{"Page": p, "Data": data} },
+		"choice": func(peer, do, label string) map[string]string {
+			return map[string]string{"Peer": peer, "Do": do, "Label": label}
+		},
 	}
 }
 
@@ -29,6 +31,10 @@ func notices() map[string]string {
 		"paused":    "Paused.",
 		"resumed":   "Donating again.",
 		"finishing": "Nothing new is taken; donating ends with what is running.",
+		"follow":    "Followed: it has a share of its own here.",
+		"unfollow":  "Not followed any more.",
+		"block":     "Blocked: nothing of it runs here from now on.",
+		"unblock":   "Not blocked any more.",
 		"cancelled": "Cancelled. Answers so far are kept.",
 		"attached":  "The same job was submitted before: this is it.",
 	}
@@ -62,6 +68,14 @@ func shortPeer(id string) string {
 		return id
 	}
 	return id[:4] + "…" + id[len(id)-4:]
+}
+
+// who is a node by the name that it gives itself, which proves nothing, and its peer ID.
+func who(name, peer string) string {
+	if name == "" {
+		return shortPeer(peer)
+	}
+	return first(32, strings.ReplaceAll(clean(name), "\n", " ")) + " (" + shortPeer(peer) + ")"
 }
 
 // clean takes out of a stranger's words what would move or hide other words. Line ends stay.

@@ -27,7 +27,8 @@ type Progress struct {
 	OwnRuns     uint64 // accepted units that the submitter ran itself
 	Own         bool   // some unit was decided by the submitter's own run
 	Seen        trust.Suspicion
-	Degraded    bool // after a ring was found there are not enough votes left to look at everything again
+	Degraded    bool   // after a ring was found there are not enough votes left to look at everything again
+	Arriving    uint64 // sealed units that their keepers call decided: their answers are being fetched
 	Closed      jobs.Act
 	Error       error // why the keepers could not be asked, if they could not
 }
@@ -148,6 +149,9 @@ func (c *Collector) Progress(now time.Time) Progress {
 		if _, ok := c.donors[d]; !ok {
 			p.Donors++
 		}
+	}
+	if c.trial == nil { // else a unit may be decided and yet not to be believed
+		p.Arriving = r.behind
 	}
 	if !c.finalLocked() {
 		p.Provisional = t.Units
