@@ -115,6 +115,8 @@ func (p *program) flagOffers(f *pflag.Flag) cobra.CompletionFunc {
 		return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
 	case "DIR":
 		return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
+	case "JOB":
+		return p.completeJobs
 	case "PEER":
 		return p.completePeer
 	}

@@ -74,6 +74,9 @@ type demoNode struct {
 }
 
 func (p *program) demo(ctx context.Context, file string, last int) (err error) {
+	if last < 2 || last > demoLast {
+		return usage("shoal demo --to 1000 is quicker", "--to %d: from 2 to %d", last, demoLast)
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find the own binary: %w", err)
@@ -86,9 +89,6 @@ func (p *program) demo(ctx context.Context, file string, last int) (err error) {
 			return &api.Error{Code: e.Code, Message: e.Message, Hint: "make demo builds it; or name one with --program FILE"}
 		}
 		return err
-	}
-	if last < 2 || last > demoLast {
-		return usage("shoal demo --to 1000 is quicker", "--to %d: from 2 to %d", last, demoLast)
 	}
 	dir, err := os.MkdirTemp("", "shoal-demo-")
 	if err != nil {

@@ -57,6 +57,11 @@ func (p *program) doctor(ctx context.Context, bundle string) error {
 	if err != nil {
 		return wrongCall(err)
 	}
+	if bundle != "" {
+		if err := placeForBundle(bundle); err != nil {
+			return err
+		}
+	}
 	e := p.examine(ctx, home)
 	doc := doctorDocument{Schema: "shoal.doctor/1", Version: version(), Findings: e.findings()}
 	for _, f := range doc.Findings {

@@ -22,13 +22,21 @@ import (
 // bundledLog is how much of the end of each log goes into a report.
 const bundledLog = 256 << 10
 
+// placeForBundle refuses a name that no report can be written to.
+func placeForBundle(name string) error {
+	if _, err := os.Lstat(name); err == nil {
+		return usage("another name, or remove it", "--bundle: %s is there already", name)
+	}
+	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
+		return usage("name a file in a folder that is there", "--bundle %s: no such folder", name)
+	}
+	return nil
+}
+
 // writeBundle writes a report for a person who helps: findings, settings, the node's state and
 // the end of the log that --log-file names. Only what is named here goes in, with the user's name taken out; the
 // key, the sessions of the page, programs, inputs and answers stay where they are.
 func writeBundle(name, home, log string, doc *doctorDocument, status *api.Status) error {
-	if _, err := os.Lstat(name); err == nil {
-		return usage("another name, or remove it", "%s is there already", name)
-	}
 	parts := []struct {
 		name string
 		body func() ([]byte, error)

@@ -46,16 +46,21 @@ func (n answering) Offer(context.Context, string) error             { return nil
 
 func (n answering) Pause(context.Context, time.Duration) error { return nil }
 
-// answers puts such a node, with a job that is done, on the socket of a new home.
+// answersAt puts such a node, with a job that is done, on the socket of a new home.
 func answersAt(t *testing.T) (home string) {
+	n := answering{newPuppet(t)}
+	n.job = *doneJob()
+	return serveAt(t, n)
+}
+
+// serveAt puts a node on the socket of a new home.
+func serveAt(t *testing.T, n api.Node) (home string) {
 	t.Helper()
 	home = t.TempDir()
 	l, err := api.Listen(home)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := answering{newPuppet(t)}
-	n.job = *doneJob()
 	server := api.NewServer(n, slog.New(slog.DiscardHandler))
 	server.Page = func(context.Context, int) (string, error) { return "http://127.0.0.1:4902/in", nil }
 	ctx, stop := context.WithCancel(context.Background())

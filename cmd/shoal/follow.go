@@ -33,7 +33,10 @@ Without PEER: whom this node follows, and what it blocks.`,
 		Args:              optionalArg("PEER"),
 		ValidArgsFunction: p.completePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case len(args) == 0 && cmd.Flags().Changed("weight"):
+				return usage("shoal follow PEER --weight 3", "--weight without a PEER to give it to")
+			case len(args) == 0:
 				return p.showWhose(cmd.Context())
 			}
 			return p.follow(cmd.Context(), args[0], weight)

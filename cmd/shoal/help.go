@@ -31,12 +31,12 @@ func exitCodesTopic() *cobra.Command {
 		Short: "What the exit codes mean.",
 		Long: `  0    done
   1    unexpected failure
-  2    wrong call: flag, argument, combination
+  2    wrong call: flag, argument, combination; a value that is none of its kind
   3    no node is running, and the command needs one
   4    not found: job, program, input
   5    some inputs failed; the others were delivered
   6    not finished, or timed out: the job goes on
-  7    refused: program, policy or limits
+  7    refused: program, policy or limits; a value of a job beyond what the grid gives
   130  interrupted: the job goes on where the grid can`,
 	}
 }

@@ -16,15 +16,32 @@ func (f *nodeFlags) addMetricsFlag(set *pflag.FlagSet) {
 	set.StringVar(&f.metrics, "metrics", "", "`ADDR` of this machine, like 127.0.0.1:9404, for Prometheus (the node's socket alone)")
 }
 
-// metricsPart opens the port for metrics that was asked for, and gives what serves it until its
-// context ends. Without one it only waits.
-func metricsPart(addr string, scrape http.Handler) (part func(context.Context) error, err error) {
+// metricsPort is the port for metrics that was asked for; the zero one only waits.
+type metricsPort struct{ l net.Listener }
+
+func openMetrics(addr string) (metricsPort, error) {
 	if addr == "" {
-		return func(ctx context.Context) error { <-ctx.Done(); return nil }, nil
+		return metricsPort{}, nil
 	}
-	var l net.Listener
-	if l, err = metrics.Listen(addr); err != nil {
-		return nil, &api.Error{Code: api.CodeUsage, Message: "--metrics: " + err.Error(), Hint: "name a free port of this machine: --metrics 127.0.0.1:9404"}
+	l, err := metrics.Listen(addr)
+	if err != nil {
+		return metricsPort{}, &api.Error{Code: api.CodeUsage, Message: "--metrics: " + err.Error(), Hint: "name a free port of this machine: --metrics 127.0.0.1:9404"}
 	}
-	return func(ctx context.Context) error { return metrics.Serve(ctx, l, scrape) }, nil
+	return metricsPort{l}, nil
+}
+
+// serve answers on the port until ctx ends.
+func (m metricsPort) serve(ctx context.Context, scrape http.Handler) error {
+	if m.l == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return metrics.Serve(ctx, m.l, scrape)
+}
+
+func (m metricsPort) close() error {
+	if m.l == nil {
+		return nil
+	}
+	return m.l.Close()
 }

@@ -216,17 +216,17 @@ var errNodeEnded = errors.New("the node ended")
 
 // start opens a node in this process, lets it run, and serves it on the home's socket.
 func (p *program) start(ctx context.Context, o nodeOptions) (*session, context.Context, error) {
-	n, err := p.open(o)
+	scrapes, err := openMetrics(o.Metrics)
 	if err != nil {
 		return nil, nil, err
 	}
+	n, err := p.open(o)
+	if err != nil {
+		return nil, nil, errors.Join(err, scrapes.close())
+	}
 	l, err := api.Listen(o.Home)
 	if err != nil {
-		return nil, nil, errors.Join(err, n.Close())
-	}
-	scrapes, err := metricsPart(o.Metrics, n.Metrics())
-	if err != nil {
-		return nil, nil, errors.Join(err, l.Close(), n.Close())
+		return nil, nil, errors.Join(err, scrapes.close(), n.Close())
 	}
 	// The node outlives ctx: after Ctrl-C it is ended in order, by stop.
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -235,7 +235,9 @@ func (p *program) start(ctx context.Context, o nodeOptions) (*session, context.C
 	go func() { parts <- live(life, end, n.Run) }()
 	go func() { parts <- live(life, end, func(ctx context.Context) error { return server.Serve(ctx, l) }) }()
 	go func() { parts <- live(life, end, page.Run) }()
-	go func() { parts <- live(life, end, scrapes) }()
+	go func() {
+		parts <- live(life, end, func(ctx context.Context) error { return scrapes.serve(ctx, n.Metrics()) })
+	}()
 	ended := make(chan error, 1)
 	go func() { ended <- errors.Join(<-parts, <-parts, <-parts, <-parts, n.Close()) }()
 

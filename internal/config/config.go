@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -128,9 +129,10 @@ func ParseSize(text string) (Size, error) {
 // Home is the folder that everything of a node is in: the flag, else SHOAL_HOME, else
 // "shoal" where this system keeps a user's data.
 func Home(flag string, env func(string) (string, bool)) (string, error) {
-	home := flag
+	home, from := flag, "--home"
 	if home == "" {
 		home, _ = env("SHOAL_HOME")
+		from = "SHOAL_HOME"
 	}
 	if home == "" {
 		if !filepath.IsAbs(xdg.DataHome) {
@@ -141,6 +143,9 @@ func Home(flag string, env func(string) (string, bool)) (string, error) {
 	home, err := filepath.Abs(home)
 	if err != nil {
 		return "", fmt.Errorf("find home: %w", err)
+	}
+	if info, err := os.Stat(home); err == nil && !info.IsDir() {
+		return "", &Error{Source: from, Problem: home + " is no folder", hint: "name a folder with --home DIR"}
 	}
 	return home, nil
 }
