@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,11 +24,12 @@ var soak = flag.Duration("soak", 0, "how long TestSoak lets donors work, such as
 type sample struct {
 	at         time.Duration
 	units      int64
-	memory     float64 // bytes
+	own        float64 // bytes of memory that are the process's alone
+	mapped     float64 // bytes of memory that are files': the kernel takes them back when it likes
 	fds        float64
 	goroutines float64
 	temp       int     // files in the home's folder for what grows
-	kept       float64 // units whose records the keeper has in memory
+	kept       float64 // units whose records the keeper has
 }
 
 // freePort is one of this machine's that nobody listens on now.
@@ -70,6 +72,47 @@ func filesIn(dir string) (n int) {
 	return n
 }
 
+// memoryOf is the memory that a process has for itself, and that of files which it has mapped: the
+// records of what is kept rest in one, and it grows with them.
+func memoryOf(t *testing.T, pid int) (own, mapped float64) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skip("this system does not tell what memory is a process's own: ", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64) // other lines are no numbers
+		switch name {
+		case "RssAnon":
+			own = kib * 1024
+		case "RssFile":
+			mapped = kib * 1024
+		}
+	}
+	return own, mapped
+}
+
+// sampleOf reads what a donor's process uses.
+func sampleOf(t *testing.T, d *gridtest.Node, metrics string) sample {
+	t.Helper()
+	m, err := scrape(metrics)
+	if err != nil {
+		t.Fatalf("%s does not tell its metrics: %v", d.Name, err)
+	}
+	s := sample{fds: m["process_open_fds"], goroutines: m["go_goroutines"], temp: filesIn(filepath.Join(d.Home, "tmp"))}
+	s.own, s.mapped = memoryOf(t, d.PID())
+	for name, n := range m {
+		if strings.HasPrefix(name, "shoal_keeper_units{") {
+			s.kept += n
+		}
+	}
+	if status := d.Status(); status != nil {
+		s.units = status.Today.Units
+	}
+	return s
+}
+
 // TestSoak has two donors work for as long as -soak says, one job after the other, prints what their
 // processes use over time, and fails where that grows: make soak.
 func TestSoak(t *testing.T) {
@@ -88,9 +131,10 @@ func TestSoak(t *testing.T) {
 	g.Meet(2, append(donors, first)...)
 	program := writeBurner(t, burn/64)
 	samples := make([][]sample, len(donors))
-	t.Log("     time  donor   units  memory MiB   fds  goroutines  temporary files  kept")
+	t.Log("     time  donor   units  memory MiB  mapped MiB   fds  goroutines  temporary files   kept")
 	begun, job, jobs := time.Now(), "", 0
-	tick := time.NewTicker(*soak / 60)
+	next := *soak / 60
+	tick := time.NewTicker(min(next, time.Second))
 	defer tick.Stop()
 	for time.Since(begun) < *soak {
 		if j := first.Job(job); job == "" || j != nil && j.Final {
@@ -98,35 +142,25 @@ func TestSoak(t *testing.T) {
 			jobs++
 		}
 		<-tick.C
+		if time.Since(begun) < next {
+			continue
+		}
+		next += *soak / 60
 		for i, d := range donors {
-			m, err := scrape(metrics[i])
-			if err != nil {
-				t.Fatalf("%s does not tell its metrics: %v", d.Name, err)
-			}
-			s := sample{
-				at: time.Since(begun), memory: m["process_resident_memory_bytes"], fds: m["process_open_fds"], goroutines: m["go_goroutines"],
-				temp: filesIn(filepath.Join(d.Home, "tmp")),
-			}
-			for name, n := range m {
-				if strings.HasPrefix(name, "shoal_keeper_units{") {
-					s.kept += n
-				}
-			}
-			if status := d.Status(); status != nil {
-				s.units = status.Today.Units
-			}
+			s := sampleOf(t, d, metrics[i])
+			s.at = time.Since(begun)
 			samples[i] = append(samples[i], s)
-			t.Logf("%8s  %d  %9d  %10.1f  %4.0f  %10.0f  %15d  %4.0f", s.at.Round(time.Second), i+1, s.units, s.memory/(1<<20), s.fds, s.goroutines, s.temp, s.kept)
+			t.Logf("%9s  %5d  %6d  %10.1f  %10.1f  %4.0f  %10.0f  %15d  %5.0f", s.at.Round(time.Second), i+1, s.units, s.own/(1<<20), s.mapped/(1<<20), s.fds, s.goroutines, s.temp, s.kept)
 		}
 	}
 	for i, d := range donors {
 		all := samples[i]
-		if last := all[len(all)-1]; last.units == 0 || last.memory == 0 || last.goroutines == 0 {
+		if last := all[len(all)-1]; last.units == 0 || last.own == 0 || last.goroutines == 0 {
 			t.Errorf("%s: nothing was measured: %+v", d.Name, last)
 		}
-		flat(t, d.Name+": memory", all, 1.25, 16<<20, func(s sample) float64 { return s.memory })
-		flat(t, d.Name+": files open", all, 1.2, 10, func(s sample) float64 { return s.fds })
-		flat(t, d.Name+": goroutines", all, 1.2, 20, func(s sample) float64 { return s.goroutines })
+		flat(t, d.Name+": memory of its own", all, 1.1, 4<<20, func(s sample) float64 { return s.own })
+		flat(t, d.Name+": files open", all, 1, 4, func(s sample) float64 { return s.fds })
+		flat(t, d.Name+": goroutines", all, 1, 20, func(s sample) float64 { return s.goroutines })
 		flat(t, d.Name+": temporary files", all, 1, 4, func(s sample) float64 { return float64(s.temp) })
 	}
 	t.Logf("%d jobs", jobs)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -278,42 +279,43 @@ func TestInputStopsGuestsAndSilenceLetsThemGoOn(t *testing.T) {
 	until(t, "others are taken", running)
 }
 
-// What other programs get of the processor beside guests is what they get without them.
+// Other programs keep at least 95 % of the processor time that they get alone: programs that want all
+// there is lose what guests and this node take, and nothing else. That is measured, against all that
+// the cores have, and not a time with guests against one without: third parties make the two differ
+// by more than guests do.
 func TestOthersKeepTheProcessor(t *testing.T) {
-	donor, _ := lending(t, map[string]string{"when": "always", "cores-in-use": "4096"})
+	lending(t, map[string]string{"when": "always", "cores-in-use": "4096"})
 	cores := runtime.NumCPU()
 	until(t, "guests run", func() bool { return strings.Count(guests(t), "R") >= cores })
-	var others []string
 	for range cores {
 		cmd := exec.Command("sh", "-c", "while :; do :; done")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		others = append(others, strconv.Itoa(cmd.Process.Pid))
 	}
-	got := map[bool]float64{} // ticks a second, with guests and without; in turns, as the machine has other users
-	const turns, turn = 6, 700 * time.Millisecond
-	for i := range 2 * turns {
-		with := i%2 == 0
-		act := donor.Resume
-		if !with {
-			act = func(ctx context.Context) error { return donor.Pause(ctx, 0) }
-		}
-		if err := act(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		before, began := ticks(t, others), time.Now()
-		timer := time.NewTimer(turn)
-		<-timer.C
-		got[with] += (ticks(t, others) - before) / time.Since(began).Seconds() / turns
+	running, node := guestPIDs(t), []string{"self"}
+	const windows, window = 7, time.Second // the kernel may misplace a program once: the median counts
+	var lost []float64
+	for range windows {
+		taken, own, began := ticks(t, running), ticks(t, node), time.Now()
+		until(t, "a window is over", func() bool { return time.Since(began) >= window })
+		taken, own = ticks(t, running)-taken, ticks(t, node)-own
+		lost = append(lost, (taken+own)/(time.Since(began).Seconds()*float64(cores)*ticksPerSecond))
 	}
-	share := got[true] / got[false]
-	t.Logf("beside guests %d busy programs get %.1f %% of the CPU time that they get alone (%.0f and %.0f ticks a second)", cores, 100*share, got[true], got[false])
-	if share < 0.8 {
-		t.Errorf("others keep %.0f %% of the processor", 100*share)
+	slices.Sort(lost)
+	middle := lost[windows/2]
+	t.Logf("beside %d guests, %d busy programs keep %.1f %% of the CPU time that they get alone; by the second, of 1: %.3f is lost", len(running), cores, 100*(1-middle), lost)
+	if middle > 0.05 {
+		t.Errorf("others keep %.1f %% of the processor", 100*(1-middle))
+	}
+	if states := guests(t); len(states) < cores {
+		t.Errorf("guests are gone: %q", states)
 	}
 }
+
+// ticksPerSecond is how Linux counts the CPU time of processes, whatever the kernel's own clock.
+const ticksPerSecond = 100
 
 // ticks is the CPU time of processes.
 func ticks(t *testing.T, pids []string) (sum float64) {
