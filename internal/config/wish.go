@@ -44,7 +44,7 @@ func wishSettings() []setting {
 			get: func(c *Config) string { return c.Disk.String() }, check: checkDisk,
 		},
 		{
-			name: "disk-free", about: "disk to leave free: with less, nothing new is taken", wants: `a share or a size, such as "10%" or "20 GiB"`,
+			name: "disk-free", about: "disk to leave free: with less, nothing new is taken or kept", wants: `a share or a size, such as "10%" or "20 GiB"`,
 			set: setDiskFree, get: diskFreeText, check: checkDiskFree,
 		},
 		onOff("on-battery", "work on battery too", func(c *Config) *bool { return &c.Wishes.OnBattery }),
@@ -57,9 +57,9 @@ func wishSettings() []setting {
 			set: func(c *Config, text string) error { c.Wishes.PauseFor = items(text); return nil },
 			get: func(c *Config) string { return strings.Join(c.Wishes.PauseFor, ",") }, check: checkPrograms,
 		},
-		onOff("metered", "move large files over a metered connection too", func(c *Config) *bool { return &c.Wishes.Metered }),
+		onOff("metered", "move large files of others' jobs over a metered connection too", func(c *Config) *bool { return &c.Wishes.Metered }),
 		bytes("transfer-rate", "large files move at so much a second, each way; 0 is any", minRate, func(c *Config) *uint64 { return (*uint64)(&c.Rate) }),
-		bytes("transfer-monthly", "large files may be so much in a calendar month; 0 is any", minDisk, func(c *Config) *uint64 { return (*uint64)(&c.Monthly) }),
+		bytes("transfer-monthly", "large files may be so much in a calendar month, and then only your own jobs' move; 0 is any", minDisk, func(c *Config) *uint64 { return (*uint64)(&c.Monthly) }),
 		{
 			name: "temperature", about: "°C of the processor from which fewer programs run; 0 is any", wants: "a temperature from 40 to 120, such as 90, or 0",
 			kind: plain, set: setTemperature, get: func(c *Config) string { return number(c.Wishes.Temperature) }, check: checkTemperature,

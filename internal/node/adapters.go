@@ -50,6 +50,7 @@ type blobs struct {
 	net      *overlay
 	moves    *transfers
 	received atomic.Uint64 // bytes of large blobs
+	full     atomic.Bool   // the owner wishes the rest of the disk for other things
 }
 
 // keptPrefix begins the owners under which the keeper holds blobs.
@@ -65,8 +66,11 @@ func (b *blobs) Hold(ctx context.Context, owner string, blob jobs.Blob, until ti
 func (b *blobs) Fetch(ctx context.Context, owner string, blob jobs.Blob, holders []jobs.NodeID, until time.Time) error {
 	if !b.Has(blob.Digest) {
 		var caps []store.Cap
-		if strings.HasPrefix(owner, keptPrefix) { // what is kept for strangers gets half of the room at most
-			caps = append(caps, store.Cap{Prefix: keptPrefix, Bytes: b.Usage().Quota / 2})
+		if strings.HasPrefix(owner, keptPrefix) {
+			if b.full.Load() {
+				return fmt.Errorf("%w: this disk is to keep what is free", store.ErrFull)
+			}
+			caps = append(caps, store.Cap{Prefix: keptPrefix, Bytes: b.Usage().Quota / 2}) // of strangers, all together
 		}
 		release, err := b.Reserve(owner, blob.Size, caps...)
 		if err != nil {

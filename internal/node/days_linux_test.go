@@ -38,7 +38,7 @@ func TestABadDay(t *testing.T) {
 	})
 	until(t, "nothing new is taken", func() bool {
 		return slices.ContainsFunc(donating(t, donor).Reasons, func(r string) bool {
-			return strings.HasPrefix(r, "takes nothing new: less than 10.0 GiB of the disk are free since ")
+			return strings.HasPrefix(r, "takes and keeps nothing new: less than 10.0 GiB of the disk are free since ")
 		})
 	})
 	if states := guests(t); strings.Contains(states, "T") || states == "" {

@@ -126,6 +126,7 @@ func (n *Node) applyMode() {
 		stopped = wishes.MeteredNote
 	}
 	n.moves.wish(uint64(c.Rate), uint64(c.Monthly), stopped)
+	n.blobs.full.Store(d.on && l.Full)
 	n.worker.Allow(mode, l.Slots, l.Memory)
 	if d.on && l.GiveBack {
 		n.worker.Yield()

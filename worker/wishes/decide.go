@@ -33,6 +33,7 @@ type Decision struct {
 	Paused   bool   // they stand still
 	GiveBack bool   // what stands still is ended, not kept: its memory is needed
 	Taking   bool   // new units may be claimed
+	Full     bool   // nothing new is to be kept: the disk has less free than was wished
 	Bulk     bool   // large blobs may be moved
 	// Reasons say why it is paused, or takes nothing, the weightiest first.
 	Reasons []Reason
@@ -246,12 +247,12 @@ func (d *Decision) tight(r *Readings, s *State, now time.Time, slots *int) {
 	d.GiveBack = s.starved.on || s.tight.taken > 0
 }
 
-// full stops taking work while the disk has less free than was wished.
+// full stops taking work, and keeping for others, while the disk has less free than was wished.
 func (d *Decision) full(w *Wishes, r *Readings, s *State, now time.Time) {
 	keep := w.DiskFree.of(r.DiskTotal.or(0))
 	low := r.DiskFree.OK && (w.DiskFree.Percent == 0 || r.DiskTotal.OK) && r.DiskFree.Value < keep
 	if s.disk.see(now, now, low, diskHold) {
-		d.Taking = false
+		d.Taking, d.Full = false, true
 		d.Reasons = append(d.Reasons, diskFull(s.disk.since, keep))
 	}
 }

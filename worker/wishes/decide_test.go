@@ -91,14 +91,14 @@ func TestDiskFullTakesNothingNewButRunsOn(t *testing.T) {
 	r, s := machine(), &State{}
 	r.DiskFree = Know[uint64](90 << 30)
 	d := Decide(Default(), r, s, noon())
-	if d.Paused || d.Taking || d.Slots != 8 || d.Main() != "takes nothing new: less than 100.0 GiB of the disk are free since 12:00, resumes when there is more" {
+	if d.Paused || d.Taking || !d.Full || d.Slots != 8 || d.Main() != "takes and keeps nothing new: less than 100.0 GiB of the disk are free since 12:00, resumes when there is more" {
 		t.Errorf("%+v", d)
 	}
 	r.DiskFree = Know[uint64](110 << 30)
 	if d := Decide(Default(), r, s, noon().Add(30*time.Second)); d.Taking {
 		t.Error("takes work again at once")
 	}
-	if d := Decide(Default(), r, s, noon().Add(61*time.Second)); !d.Taking {
+	if d := Decide(Default(), r, s, noon().Add(61*time.Second)); !d.Taking || d.Full {
 		t.Errorf("room, and yet: %q", d.Main())
 	}
 }

@@ -81,7 +81,7 @@ func memoryNeeded(since time.Time) Reason {
 }
 
 func diskFull(since time.Time, keep uint64) Reason {
-	return Reason{Why: "takes nothing new: less than " + gib(keep) + " of the disk are free", Since: since, Resumes: "resumes when there is more"}
+	return Reason{Why: "takes and keeps nothing new: less than " + gib(keep) + " of the disk are free", Since: since, Resumes: "resumes when there is more"}
 }
 
 // besideUser says why less than all is lent to an owner who lends always.
