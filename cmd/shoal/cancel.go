@@ -17,7 +17,11 @@ func (p *program) cancelCommand() *cobra.Command {
 			if err := about(cmd.Context(), s, args, func(s *session) error { return s.Cancel(cmd.Context(), args[0]) }); err != nil {
 				return err
 			}
-			p.ui.cancelled(args[0])
+			j, err := s.Job(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			p.ui.cancelled(j)
 			return nil
 		},
 	}

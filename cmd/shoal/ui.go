@@ -272,9 +272,13 @@ func timedOut(refs []string, limit time.Duration) *api.Error {
 	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("job %s goes on after %s", short(refs[0]), span(limit)), Hint: "shoal watch " + short(refs[0]) + " shows how far it is"}
 }
 
-// cancelled confirms a cancel.
-func (u *ui) cancelled(ref string) {
-	u.say("cancelled: nothing of %s is started any more; answers so far: shoal results %s", short(ref), short(ref))
+// cancelled confirms a cancel, or says that there was nothing to cancel.
+func (u *ui) cancelled(j *api.Job) {
+	if j.State != api.JobCancelled {
+		u.say("nothing to cancel: %s is %s; answers: shoal results %s", short(j.Job), j.State, short(j.Job))
+		return
+	}
+	u.say("cancelled: nothing of %s is started any more; answers so far: shoal results %s", short(j.Job), short(j.Job))
 }
 
 // lends states what a donor gives, before its first unit.

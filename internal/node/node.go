@@ -89,6 +89,7 @@ type Node struct {
 
 	deciding sync.Mutex
 	runHere  map[jobs.JobID]bool
+	lives    map[jobs.JobID]life
 	held     map[jobs.JobID]submit.Held
 	collect  map[jobs.JobID]*collecting
 	ctx      context.Context // ends with the node
@@ -120,7 +121,7 @@ func Open(opts Options) (_ *Node, err error) {
 	n := &Node{
 		opts: opts, network: opts.Config.Network, log: opts.Logger, started: time.Now(),
 		goUp: make(chan struct{}), isUp: make(chan struct{}), offers: make(chan struct{}, 1),
-		runHere: map[jobs.JobID]bool{}, held: map[jobs.JobID]submit.Held{}, collect: map[jobs.JobID]*collecting{},
+		runHere: map[jobs.JobID]bool{}, lives: map[jobs.JobID]life{}, held: map[jobs.JobID]submit.Held{}, collect: map[jobs.JobID]*collecting{},
 		donate:  donation{on: opts.Donate},
 		lending: lending{config: opts.Config, stamp: config.Stamp(opts.Home)}, machine: opts.Machine,
 	}

@@ -104,7 +104,9 @@ func (n *Node) publishNow(ctx context.Context, job *jobs.Job, tag string, attach
 	}
 	n.follow(job)
 	out := n.describe(job, held, attached)
-	if err != nil && out.Message == "" {
+	if own, _, oerr := n.submitter.Own(job.ID); oerr == nil && own.Closed == jobs.ActCancel {
+		out.Message = "cancelled while it was being placed"
+	} else if err != nil && out.Message == "" {
 		out.Message = "not placed yet: " + err.Error() + "; this home goes on trying"
 	}
 	return out, nil
@@ -141,6 +143,8 @@ func (n *Node) placing(job *jobs.Job, tag string) func(submit.Placing) {
 
 // publish places a job's shards and puts it on the board.
 func (n *Node) publish(ctx context.Context, job *jobs.Job, told func(submit.Placing)) (*submit.Held, error) {
+	ctx, enough := n.whileWanted(ctx, job.ID)
+	defer enough()
 	held, receipts, err := n.submitter.Publish(ctx, job, told)
 	n.mu.Lock()
 	n.held[job.ID] = *held
@@ -226,7 +230,7 @@ func (n *Node) publishLoop(ctx context.Context) error {
 		var todo, untold []*jobs.Job
 		err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
 			now := time.Now()
-			if o.Closed != 0 && !o.Told && o.Posted && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
+			if o.Closed != 0 && !o.Told && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
 				untold = append(untold, j)
 			}
 			if !o.Local && o.Closed == 0 && o.Ended == 0 && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
@@ -238,7 +242,7 @@ func (n *Node) publishLoop(ctx context.Context) error {
 			return err
 		}
 		for _, j := range untold {
-			n.tellClosed(ctx, j)
+			n.tellClosed(ctx, j, publishFor)
 			due[j.ID] = time.Now().Add(replaceEvery)
 		}
 		for _, j := range todo {
@@ -293,52 +297,4 @@ func (n *Node) Offer(ctx context.Context, ref string) error {
 	n.bringUp()
 	n.pokePublisher()
 	return nil
-}
-
-// Cancel closes a job of this home.
-func (n *Node) Cancel(ctx context.Context, ref string) error {
-	job, err := n.resolve(ctx, ref)
-	if err != nil {
-		return err
-	}
-	own, _, err := n.submitter.Own(job.ID)
-	if err != nil {
-		return &api.Error{Code: api.CodeRefused, Message: "job " + job.ID.Short() + " was submitted by another node", Hint: "only its submitter can cancel it"}
-	}
-	if own.Closed != 0 || own.Ended != 0 {
-		return nil // nothing is left to be cancelled
-	}
-	if err := n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Closed = jobs.ActCancel }); err != nil {
-		return err
-	}
-	n.tellClosed(ctx, job)
-	return nil
-}
-
-// tellClosed brings the word that a job is cancelled to its keepers and the board. Whom it did
-// not reach is told by the publisher, later.
-func (n *Node) tellClosed(ctx context.Context, job *jobs.Job) {
-	r, err := n.submitter.Control(ctx, job, &jobs.Control{Number: 1, Act: jobs.ActCancel})
-	if err != nil {
-		n.log.Info("some keepers have not heard of the cancelling yet", "job", job.ID.Short(), "error", err)
-	}
-	if r != nil {
-		n.board.post(ctx, n.board.withControl(job, r))
-	}
-	if err == nil {
-		err = n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Told = true })
-	}
-	if err != nil {
-		n.log.Debug("a cancelled job is told of again", "job", job.ID.Short(), "error", err)
-	}
-}
-
-// onControl hears of a submitter's word on a job that is kept here.
-func (n *Node) onControl(r *jobs.Record) {
-	job, ok := n.board.get(r.Job)
-	if !ok || r.Author != job.Head.Submitter {
-		return
-	}
-	p := n.board.withControl(job, r)
-	n.group.Go(func() { n.board.hear(n.ctx, p) })
 }

@@ -205,19 +205,3 @@ func (s *Submitter) publishUntil(ctx context.Context, k jobs.NodeID, ref protoco
 		}
 	}
 }
-
-// Control signs the submitter's word on a whole job and brings it to every shard's keepers.
-func (s *Submitter) Control(ctx context.Context, job *jobs.Job, c *jobs.Control) (*jobs.Record, error) {
-	rs, err := jobs.SignBatch(s.cfg.Signer, s.cfg.Network, job.ID, jobs.WholeJob, c)
-	if err != nil {
-		return nil, err
-	}
-	var failed error
-	for n := range job.Head.Shards() {
-		ref := protocol.ShardRef{Job: job.ID, Shard: n}
-		if _, err := s.cfg.Keepers.Offer(ctx, ref, rs); err != nil && failed == nil {
-			failed = err
-		}
-	}
-	return rs[0], failed
-}
