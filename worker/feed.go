@@ -103,7 +103,7 @@ func (w *Worker) look(ctx context.Context) bool {
 		if w.room(own(j)) == 0 {
 			continue
 		}
-		if own(j) && !w.cfg.RunOwn(j) && j.Head.Policy.Level != jobs.Strong || !own(j) && w.Mode() != Donating {
+		if own(j) && !w.cfg.RunOwn(j) && j.Head.Policy.Level < jobs.Strong || !own(j) && w.Mode() != Donating {
 			continue
 		}
 		if reason := w.unfit(j); reason != "" {
@@ -260,7 +260,7 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 // reopens is how soon a job whose units are all decided is looked at again. At strong its
 // submitter opens some of them again as it goes.
 func reopens(job *jobs.Job) time.Duration {
-	if job.Head.Policy.Level == jobs.Strong {
+	if job.Head.Policy.Level >= jobs.Strong {
 		return idleAtMost
 	}
 	return time.Minute

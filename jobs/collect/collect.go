@@ -284,6 +284,7 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 		}
 	}
 	if c.trial != nil {
+		todo = c.trial.news(c.rt.Now(), ref, sum, todo)
 		todo = append(todo, c.trial.unclaimed(c.rt.Now(), ref, sum)...)
 		slices.Sort(todo)
 	}

@@ -62,7 +62,7 @@ func (j *Judge) Known(ids []jobs.NodeID) []trust.Donor {
 func (j *Judge) begin(job *jobs.Job) (*trial, error) {
 	h := &job.Head
 	coin := trust.NewCoin(j.secret, job.ID)
-	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, idle: map[uint32]quiet{}, ours: map[uint32]bool{}, voters: map[jobs.NodeID]bool{}, guilty: map[jobs.NodeID]bool{}}
+	t := &trial{Judge: j, lease: h.LeaseTime(), quiet: map[uint32]quiet{}, idle: map[uint32]quiet{}, ours: map[uint32]bool{}, voters: map[jobs.NodeID]bool{}, guilty: map[jobs.NodeID]bool{}, looked: map[uint32]glance{}}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t.accept = trust.NewAcceptance(trust.RuleOf(h.Policy), trust.PlanOf(h.Policy.Level), coin, j.book, int(h.Units))

@@ -22,6 +22,31 @@ type trial struct {
 	ours   map[uint32]bool      // units that this node is to run, or has run
 	voters map[jobs.NodeID]bool // donors with standing that have voted in this job; at most jobs.MaxVoters
 	guilty map[jobs.NodeID]bool // said two things of one unit, and have not voted yet; at most maxGuilty
+	looked map[uint32]glance    // undecided units
+}
+
+// glance is what a unit's summary was when its records were last read, and when.
+type glance struct {
+	unit scheduler.UnitSummary
+	at   time.Time
+}
+
+// lookOver is how often the records of a unit are read of which the summary says nothing new. It
+// does not tell of every vote; and who reads all units at each change reads their square.
+const lookOver = 5 * time.Second
+
+// news leaves of some units those of which there may be something new to read.
+func (t *trial) news(now time.Time, ref protocol.ShardRef, sum *scheduler.Summary, units []uint16) []uint16 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(units, func(n uint16) bool {
+		at, u := unitOf(ref, n), sum.Unit(int(n))
+		if g, known := t.looked[at]; known && g.unit == u && now.Sub(g.at) < lookOver {
+			return true
+		}
+		t.looked[at] = glance{u, now}
+		return false
+	})
 }
 
 // quiet is since when a unit, or a shard, has had no news.
@@ -59,6 +84,7 @@ func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []t
 	}
 	if d.Step == trust.Accept {
 		delete(t.quiet, at)
+		delete(t.looked, at)
 		return d
 	}
 	q, known := t.quiet[at]

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
+	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -24,6 +25,7 @@ type fate struct {
 	emptyPPM                     int           // of crashes: the disk is gone too
 	leavePPM, dicePPM, cancelPPM int           // of jobs
 	weather                      time.Duration // between things that go wrong; 0: none do
+	public                       bool          // nodes have public addresses: networks tell them apart
 	kinds                        []func(*world)
 	cuts                         []*cut
 }
@@ -54,6 +56,7 @@ func drawFate(l *strand.Loop, opt Options) fate {
 			f.kinds = append(f.kinds, kind)
 		}
 	}
+	f.public = draw(2) == 0 || opt.Level == jobs.Paranoid
 	if opt.Calm {
 		f.unitTime, f.leavePPM, f.dicePPM, f.cancelPPM, f.until = 10*time.Second, 0, 0, 0, time.Minute
 		f.kinds = nil

@@ -37,8 +37,13 @@ func (l *link) Donors() int {
 	return n
 }
 
-// NetworkOf implements keeper.Peers: every address is private.
-func (l *link) NetworkOf(jobs.NodeID) string { return "" }
+// NetworkOf implements keeper.Peers.
+func (l *link) NetworkOf(id jobs.NodeID) string {
+	if n := l.p.w.byID[id]; n != nil {
+		return n.subnet
+	}
+	return ""
+}
 
 // Nearest implements keeper.Peers: the r live keepers that are nearest to a key, among those that
 // this node reaches and that reach it.

@@ -38,6 +38,7 @@ type node struct {
 	ppm    int64         // of its clocks
 	off    time.Duration // of its calendar
 	speed  int           // hundredths of the usual
+	subnet string        // that it is seen in; empty for a private address
 	runs   int           // processes so far
 	lives  int           // disks so far
 	gone   bool          // for good
@@ -69,12 +70,25 @@ func (w *world) add(name string, r role) *node {
 	n.off = w.between(0, 2*w.fate.clockOff) - w.fate.clockOff
 	n.speed = 50 + w.draw(150)
 	n.disk, n.blobs = newDisk(n), newBlobs(n)
+	n.subnet = w.subnet(n.number)
 	if r.liar {
 		n.lie = w.drawLiar(n)
 	}
 	w.nodes = append(w.nodes, n)
 	w.byID[n.ID()] = n
 	return n
+}
+
+// subnet is a network that a node may be in: where a unit's voters must all come from others, each
+// has its own, else two share one.
+func (w *world) subnet(number int) string {
+	switch {
+	case !w.fate.public:
+		return ""
+	case w.level() == jobs.Paranoid:
+		return fmt.Sprintf("198.51.%d.0/24", number)
+	}
+	return fmt.Sprintf("198.51.%d.0/24", number/2)
 }
 
 func (n *node) id() []byte { id := n.ID(); return id.Bytes() }

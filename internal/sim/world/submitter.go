@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/jobs/submit"
 	"github.com/shoalgrid/shoal/scheduler/evidence"
+	"github.com/shoalgrid/shoal/scheduler/trust"
 )
 
 // work is one job, from the wish to the answers.
@@ -37,7 +38,7 @@ type work struct {
 // submit lets a node have a job to submit, when it is up.
 func (w *world) submit(at *node, i int) {
 	k := &work{
-		w: w, at: at, votes: 2, accepted: map[uint64][32]byte{},
+		w: w, at: at, votes: votesOf(w.level()), accepted: map[uint64][32]byte{},
 		takes: w.between(500*time.Millisecond, w.fate.unitTime), leaves: w.chance(w.fate.leavePPM),
 		dice: w.chance(w.fate.dicePPM), cancel: w.chance(w.fate.cancelPPM),
 	}
@@ -128,11 +129,41 @@ func (k *work) create(p *process) error {
 }
 
 func (k *work) policy() jobs.Policy {
-	return jobs.Policy{Level: k.w.level(), Votes: uint8(k.votes), Lease: 120}
+	return jobs.Policy{Level: k.w.level(), Votes: uint8(k.votes), Trust: k.w.trusts(), Lease: 120}
 }
 
 // level is at which all jobs of a world are verified.
-func (w *world) level() jobs.Level { return max(w.opt.Level, jobs.Standard) }
+func (w *world) level() jobs.Level {
+	if w.opt.Level == 0 {
+		return jobs.Standard
+	}
+	return w.opt.Level
+}
+
+// votesOf is what an answer needs at a level.
+func votesOf(l jobs.Level) int {
+	switch l {
+	case jobs.Trusted:
+		return 1
+	case jobs.Paranoid:
+		return trust.ParanoidVotes
+	}
+	return 2
+}
+
+// maxTrusted is how many donors a submitter names, at trusted.
+const maxTrusted = 3
+
+// trusts are the donors whose word is enough for a submitter: some that are honest, for whom would
+// it name else?
+func (w *world) trusts() (ids []jobs.NodeID) {
+	for _, n := range w.nodes {
+		if w.level() == jobs.Trusted && n.role.donates && n.honest() && len(ids) < maxTrusted {
+			ids = append(ids, n.ID())
+		}
+	}
+	return ids
+}
 
 // judges reports whether only the submitters make answers final.
 func (w *world) judges() bool { return w.level() >= jobs.Strong }
