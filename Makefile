@@ -56,8 +56,11 @@ soak: ## two donors with work for SOAK: memory, files and goroutines over time m
 
 sim: build ## SEEDS whole grids, each from one number, with faults and liars, twice from fresh numbers
 	@for base in $$(od -An -N8 -tu4 /dev/urandom); do \
-	    bin/shoal sim --fast --seed $${base}000 --seeds $$(($(SEEDS) / 2)) --nodes 8 --liars 0 && \
-	    bin/shoal sim --fast --seed $${base}500 --seeds $$(($(SEEDS) / 2)) --nodes 9 --liars 0.25 || exit 1; \
+	    bin/shoal sim --fast --seed $${base}000 --seeds $$(($(SEEDS) * 35 / 100)) --nodes 8 --liars 0 && \
+	    bin/shoal sim --fast --seed $${base}400 --seeds $$(($(SEEDS) * 35 / 100)) --nodes 9 --liars 0.25 && \
+	    bin/shoal sim --fast --seed $${base}800 --seeds $$(($(SEEDS) * 20 / 100)) --nodes 9 --liars 0.25 --verify strong && \
+	    bin/shoal sim --fast --seed $${base}900 --seeds $$(($(SEEDS) * 9 / 100)) --nodes 8 --liars 0.25 --verify trusted && \
+	    bin/shoal sim --fast --seed $${base}990 --seeds $$(($(SEEDS) / 100)) --nodes 12 --liars 0.2 --verify paranoid || exit 1; \
 	done
 
 test-arm64: ## the pure core and the sandbox on emulated arm64 (needs qemu-user)

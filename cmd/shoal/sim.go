@@ -53,7 +53,7 @@ machine, so one line replays whatever was found.`,
 	f.IntVar(&s.nodes, "nodes", 12, "`M` nodes that keep and donate, liars included")
 	f.Float64Var(&s.liars, "liars", 0, "`F` of them lie: a share below 1, or a number")
 	f.IntVar(&s.units, "units", 0, "`U` units of work; 0: as the seed draws it")
-	f.StringVar(&s.level, "verify", "standard", "verification `LEVEL`: standard, strong")
+	f.StringVar(&s.level, "verify", "standard", "verification `LEVEL`: trusted, standard, strong, paranoid")
 	f.BoolVar(&s.calm, "calm", false, "no faults, only liars")
 	f.BoolVar(&s.fast, "fast", false, "signatures that cost next to nothing, and that still nobody can forge")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -77,17 +77,26 @@ func (s *simulation) check() error {
 	}
 	switch {
 	case s.nodes < 2 || s.nodes > maxSimNodes:
-		return usage(fmt.Sprintf("from 2 to %d", maxSimNodes), "--nodes %d", s.nodes)
+		return usage(fmt.Sprintf("a grid has from 2 to %d nodes, such as --nodes 12", maxSimNodes), "--nodes %d", s.nodes)
 	case s.units < 0 || s.units > maxSimUnits:
-		return usage(fmt.Sprintf("from 0 to %d", maxSimUnits), "--units %d", s.units)
+		return usage(fmt.Sprintf("from 1 to %d units, or 0: as the seed draws it", maxSimUnits), "--units %d", s.units)
 	case s.seeds < 1 || s.seeds > maxSimSeeds:
-		return usage(fmt.Sprintf("from 1 to %d", maxSimSeeds), "--seeds %d", s.seeds)
+		return usage(fmt.Sprintf("from 1 to %d runs, such as --seeds 1000", maxSimSeeds), "--seeds %d", s.seeds)
 	case s.liars < 0 || s.liarNodes() > s.nodes-2:
 		return usage("a share below 1, or a number; two of the nodes are to be honest", "--liars %g of %d nodes", s.liars, s.nodes)
 	case s.liars >= 1 && s.liars != math.Trunc(s.liars):
 		return usage("a share below 1, or a whole number", "--liars %g", s.liars)
 	}
 	return nil
+}
+
+// level is the level of that name, 0 where there is none.
+func level(name string) jobs.Level {
+	l, err := jobs.ParseLevel(name)
+	if err != nil {
+		return 0
+	}
+	return l
 }
 
 // liarNodes is how many nodes lie.
@@ -99,8 +108,7 @@ func (s *simulation) liarNodes() int {
 }
 
 func (s *simulation) options(seed uint64) world.Options {
-	level, _ := jobs.ParseLevel(s.level) // it was checked
-	return world.Options{Seed: seed, Nodes: s.nodes, Liars: s.liarNodes(), Units: s.units, Level: level, Calm: s.calm, Fast: s.fast}
+	return world.Options{Seed: seed, Nodes: s.nodes, Liars: s.liarNodes(), Units: s.units, Level: level(s.level), Calm: s.calm, Fast: s.fast}
 }
 
 // simOne tells the story of one run.
