@@ -69,7 +69,9 @@ machine, so one line replays whatever was found.`,
 }
 
 // simLevels are the levels that are simulated.
-func simLevels() []string { return []string{jobs.Standard.String(), jobs.Strong.String()} }
+func simLevels() []string {
+	return []string{jobs.Trusted.String(), jobs.Standard.String(), jobs.Strong.String(), jobs.Paranoid.String()}
+}
 
 func (s *simulation) check() error {
 	if err := oneOf("verify", s.level, simLevels()); err != nil {
@@ -90,15 +92,6 @@ func (s *simulation) check() error {
 	return nil
 }
 
-// level is the level of that name, 0 where there is none.
-func level(name string) jobs.Level {
-	l, err := jobs.ParseLevel(name)
-	if err != nil {
-		return 0
-	}
-	return l
-}
-
 // liarNodes is how many nodes lie.
 func (s *simulation) liarNodes() int {
 	if s.liars < 1 {
@@ -108,7 +101,8 @@ func (s *simulation) liarNodes() int {
 }
 
 func (s *simulation) options(seed uint64) world.Options {
-	return world.Options{Seed: seed, Nodes: s.nodes, Liars: s.liarNodes(), Units: s.units, Level: level(s.level), Calm: s.calm, Fast: s.fast}
+	level, _ := jobs.ParseLevel(s.level) // it was checked
+	return world.Options{Seed: seed, Nodes: s.nodes, Liars: s.liarNodes(), Units: s.units, Level: level, Calm: s.calm, Fast: s.fast}
 }
 
 // simOne tells the story of one run.
