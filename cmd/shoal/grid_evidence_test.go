@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -72,5 +74,33 @@ func gridProves(t *testing.T, g *gridtest.Grid) {
 	write(t, proof, string(text))
 	if s := stranger.Shoal("verify", proof); s.Code != api.CodeRefused {
 		t.Errorf("a flipped bit: exit code %d\n%s%s", s.Code, s.Out, s.Err)
+	}
+	fetchesToRunAgain(t, g, submitter)
+}
+
+// fetchesToRunAgain: somebody to whom nothing was given but the proof runs units again with the program
+// and the inputs that the grid still has, once a node runs there.
+func fetchesToRunAgain(t *testing.T, g *gridtest.Grid, submitter *gridtest.Node) {
+	dir := t.TempDir()
+	proof, lines := filepath.Join(dir, "proof"), filepath.Join(dir, "lines")
+	var text strings.Builder
+	for n := range 8 {
+		fmt.Fprintln(&text, n, strings.Repeat("of many ", 1<<10))
+	}
+	write(t, lines, text.String())
+	job, _ := submitter.Submit(writeBurner(t, 2), "--lines", lines, "--per-unit", "2")
+	wantDone(t, submitter.AwaitEnd(job))
+	if s := submitter.Shoal("results", job, "-d", filepath.Join(dir, "out"), "--evidence", proof); s.Code != 0 {
+		t.Fatalf("results: exit code %d\n%s", s.Code, s.Err)
+	}
+	sceptic := g.Node("sceptic")
+	if s := sceptic.Shoal("verify", proof, "--rerun", "2"); s.Code != api.CodeRefused || !strings.Contains(s.Err, "no node runs here to ask the grid") {
+		t.Errorf("without a node: exit code %d\n%s", s.Code, s.Err)
+	}
+	sceptic.Start("up")
+	s := sceptic.Shoal("verify", proof, "--rerun", "4", "--output", "json")
+	var found verifyDocument
+	if err := json.Unmarshal(s.Out, &found); err != nil || s.Code != 0 || found.Rerun == nil || found.Rerun.Same != 8 {
+		t.Errorf("with one: exit code %d, %v\n%s%s", s.Code, err, s.Out, s.Err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,7 +38,8 @@ release's makers more than it must: every signature, digest and rule is checked 
 Evidence proves what the named keys have signed, and that it amounts to these answers. It cannot
 prove that two keys are two people, nor that nobody disagreed: a submitter can make up donors.
 Make sure that the submitter is who you think (--submitter), and run some units again (--rerun):
-they are chosen at random here, and need the job's program and inputs.`,
+they are chosen at random here, and need the job's program and inputs: those that are given, this
+home's, or, where a node runs here, those that the grid still has.`,
 		Example: `  shoal verify proof -d out                        anyone checks it, with the outputs
   shoal verify proof --rerun 3 --program count.wasm texts/*.txt
   shoal results b5f3k2qa -d out --evidence proof   whoever has the job makes the file`,
@@ -48,7 +50,7 @@ they are chosen at random here, and need the job's program and inputs.`,
 	set.StringVar(&f.submitter, "submitter", "", "`PEER` whose job it has to be")
 	set.BoolVar(&f.partial, "partial", false, "take a file of a job that was not done")
 	set.IntVar(&f.rerun, "rerun", 0, "run `N` units again, chosen at random")
-	set.StringVar(&f.program, "program", "", "`FILE` of the job's program (this home's, if it has it)")
+	set.StringVar(&f.program, "program", "", "`FILE` of the job's program (this home's, or the grid's where a node runs)")
 	set.StringVar(&f.lines, "lines", "", "the inputs are the lines of `FILE`")
 	set.StringArrayVar(&f.data, "data", nil, "data `FILE` of the job")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -146,7 +148,7 @@ func (p *program) givenInputs(lines string, names []string) (func() (verify.List
 	return func() (verify.List, error) { return verify.Files(given) }, nil
 }
 
-func (p *program) verify(ctx context.Context, name string, o verify.Options) error {
+func (p *program) verify(ctx context.Context, name string, o verify.Options) (err error) {
 	if err := checkFile("evidence", name, name); err != nil {
 		return err
 	}
@@ -155,6 +157,16 @@ func (p *program) verify(ctx context.Context, name string, o verify.Options) err
 		return fmt.Errorf("open the evidence: %w", err)
 	}
 	defer f.Close()
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	if up, _ := answers(ctx, s); up && o.Rerun > 0 { // a node that cannot be asked is none
+		o.Fetch = func(ctx context.Context, job jobs.JobID, shard uint32, b jobs.Blob) error {
+			return s.Fetch(ctx, job.String(), api.Blob{Shard: shard, Digest: b.Digest.String(), Size: b.Size})
+		}
+	}
 	r, err := verify.Run(ctx, f, o)
 	if err != nil {
 		return err

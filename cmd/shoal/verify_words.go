@@ -181,7 +181,7 @@ func refusedEvidence(name string, r *verify.Report) error {
 		what = fmt.Sprintf("%s: %s", name, r.Findings[0])
 	}
 	if r.Lacks != nil && r.Wrong == 1 {
-		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "give what is missing as it was given to submit: --program FILE, --data FILE, INPUT... or --lines FILE"}
+		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "give what is missing as it was given to submit: --program FILE, --data FILE, INPUT... or --lines FILE; or run shoal up here, and the grid is asked"}
 	}
 	if r.Wrong > 0 && r.Wrong == r.Units-r.Proved {
 		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "ask for the file again when the job is done, or take it as it is with --partial"}

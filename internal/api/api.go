@@ -48,6 +48,9 @@ type Node interface {
 	Results(ctx context.Context, ref string, o ResultsOptions, f func(Result, io.Reader) error) error
 	// Evidence writes the records that prove a job's accepted answers, as a file for shoal verify.
 	Evidence(ctx context.Context, ref string, w io.Writer) error
+	// Fetch holds a blob of a job here for a while: a program, data or inputs, which the keepers
+	// of one of its shards have. The job is named by its full id.
+	Fetch(ctx context.Context, job string, b Blob) error
 	// Cancel closes a job of this node's own.
 	Cancel(ctx context.Context, ref string) error
 	// Offer lets the grid work on a job that was submitted with Alone.

@@ -57,6 +57,9 @@ func (b *bench) Results(ctx context.Context, _ string, o ResultsOptions, f func(
 	return b.results(ctx, o, f)
 }
 func (b *bench) Evidence(_ context.Context, _ string, w io.Writer) error { return b.evidence(w) }
+func (b *bench) Fetch(_ context.Context, job string, x Blob) error {
+	return b.note("fetch %s %v", job, x)
+}
 func (b *bench) note(format string, args ...any) error {
 	b.did = append(b.did, fmt.Sprintf(format, args...))
 	return nil
@@ -126,13 +129,13 @@ func TestDocumentsCross(t *testing.T) {
 	check(t, sampleExplanation(), first(c.Explain(ctx, "abc")))
 	for _, err := range []error{
 		c.Cancel(ctx, "abc"), c.Offer(ctx, "abc"), c.Donate(ctx, Donation{Settings: map[string]string{"cores": "2"}}),
-		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx), c.Set(ctx, map[string]string{"cores": "2"}), c.Notify(ctx, "abc", "thanks"),
+		c.Pause(ctx, time.Hour), c.Reload(ctx), c.Resume(ctx), c.Finish(ctx), c.Set(ctx, map[string]string{"cores": "2"}), c.Notify(ctx, "abc", "thanks"), c.Fetch(ctx, "abc", Blob{3, "00ff", 7}),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	check(t, []string{"detail 2048", "explain abc", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]", "notify abc: thanks"}, b.did)
+	check(t, []string{"detail 2048", "explain abc", "cancel abc", "offer abc", `donate {"settings":{"cores":"2"}}`, "pause 1h0m0s", "reload", "resume", "finish", "set map[cores:2]", "notify abc: thanks", "fetch abc {3 00ff 7}"}, b.did)
 }
 
 type answer[T any] struct {

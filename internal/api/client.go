@@ -203,6 +203,11 @@ func (c *Client) Results(ctx context.Context, ref string, o ResultsOptions, f fu
 	}
 }
 
+// Fetch is Node's.
+func (c *Client) Fetch(ctx context.Context, job string, b Blob) error {
+	return c.post(ctx, jobPath(job, "/blobs"), b)
+}
+
 // Evidence is Node's.
 func (c *Client) Evidence(ctx context.Context, ref string, w io.Writer) error {
 	answer, err := c.do(ctx, http.MethodGet, jobPath(ref, "/evidence"), nil)

@@ -37,6 +37,13 @@ type notifyRequest struct {
 	Text string `json:"text"`
 }
 
+// Blob names bytes that a job needs.
+type Blob struct {
+	Shard  uint32 `json:"shard"` // whose keepers have it
+	Digest string `json:"digest"`
+	Size   uint64 `json:"size"` // in bytes
+}
+
 // Page is where a browser gets in, once and soon.
 type Page struct {
 	Schema string `json:"schema"` // PageSchema
@@ -87,6 +94,7 @@ func (s *Server) routes() []route {
 			},
 		},
 		{method: get, path: "/jobs/{job}/evidence", does: "the records that prove the answers there are, for shoal verify", serve: s.evidence, stream: "application/cbor-seq"},
+		{method: post, path: "/jobs/{job}/blobs", does: "hold a blob of a job, named by its full id, here for an hour, for shoal verify", serve: s.fetch, takes: Blob{}, local: true},
 		{method: post, path: "/jobs/{job}/cancel", does: "close a job of this node's own", serve: s.cancel},
 		{method: post, path: "/jobs/{job}/offer", does: "let the grid work on a job that was begun alone", serve: s.offer},
 
@@ -194,6 +202,14 @@ func (s *Server) notify(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.node.Notify(r.Context(), n.Job, n.Text)
+}
+
+func (s *Server) fetch(w http.ResponseWriter, r *http.Request) error {
+	var b Blob
+	if err := receive(w, r, &b); err != nil {
+		return err
+	}
+	return s.node.Fetch(r.Context(), r.PathValue("job"), b)
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) error {

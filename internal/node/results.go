@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
 // collected finds a job whose answers are asked for, and with settle waits a while for what its
@@ -41,6 +42,33 @@ func (n *Node) Evidence(ctx context.Context, ref string, w io.Writer) error {
 		return err
 	}
 	return c.Evidence(ctx, w)
+}
+
+// borrowed is how long what somebody runs again is held here.
+const borrowed = time.Hour
+
+// Fetch holds a blob of a job here for a while.
+func (n *Node) Fetch(ctx context.Context, job string, b api.Blob) error {
+	id, err := jobs.ParseJobID(job)
+	if err != nil {
+		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("job %s: %v", job, err)}
+	}
+	digest, err := jobs.ParseDigest(b.Digest)
+	if err != nil {
+		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("blob %s: %v", b.Digest, err)}
+	}
+	if b.Size > jobs.MaxBlob {
+		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("a blob of %d bytes: at most %d", b.Size, jobs.MaxBlob)}
+	}
+	n.awaitNetwork(ctx, firstPeers)
+	holders, err := n.client.Keepers(ctx, protocol.ShardRef{Job: id, Shard: b.Shard})
+	if err == nil {
+		err = n.blobs.Fetch(ctx, collect.OwnerPrefix+"again/"+id.String(), jobs.Blob{Digest: digest, Size: b.Size}, holders, time.Now().Add(borrowed))
+	}
+	if err != nil {
+		return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("the grid does not give blob %s of job %s: %v", digest, id.Short(), err)}
+	}
+	return nil
 }
 
 // Results gives a job's answers in input order.

@@ -72,7 +72,7 @@ func pick(u *evidence.Unit) picked {
 type rerunner struct {
 	o      *Options
 	job    *jobs.Job
-	blobs  blobs
+	blobs  *blobs
 	names  *namer
 	report *evidence.Report
 	temp   string
@@ -124,7 +124,7 @@ func (r *rerunner) spec() (wasm.Spec, error) {
 		return spec, fmt.Errorf("the job is of profile %d, this shoal has up to %d", h.Profile, wasm.MaxProfile)
 	}
 	var err error
-	if spec.Program.Path, err = r.find(h.Program, r.o.Program); err != nil {
+	if spec.Program.Path, err = r.find(0, h.Program, r.o.Program); err != nil {
 		return spec, fmt.Errorf("its program: %w", err)
 	}
 	spec.Program.Digest = h.Program.Digest
@@ -134,7 +134,7 @@ func (r *rerunner) spec() (wasm.Spec, error) {
 		if i >= 0 {
 			given = r.o.Data[i].Path
 		}
-		p, err := r.find(d.Blob, given)
+		p, err := r.find(0, d.Blob, given)
 		if err != nil {
 			return spec, fmt.Errorf("its data file %s: %w", d.Name, err)
 		}
@@ -143,14 +143,15 @@ func (r *rerunner) spec() (wasm.Spec, error) {
 	return spec, nil
 }
 
-// find is a file with the bytes of a blob: the given one, or one of the home's.
-func (r *rerunner) find(blob jobs.Blob, given string) (string, error) {
+// find is a file with the bytes of a blob: the given one, or one of the home's, fetched from a shard's
+// keepers if it has to be.
+func (r *rerunner) find(shard uint32, blob jobs.Blob, given string) (string, error) {
 	if given != "" {
 		return given, isBlob(given, blob)
 	}
-	p, err := r.blobs.file(blob)
+	p, err := r.blobs.file(shard, blob)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s is not in this home", blob.Digest)
+		err = fmt.Errorf("%s is not in this home, and no node runs here to ask the grid for it", blob.Digest)
 	}
 	return p, err
 }
@@ -164,7 +165,7 @@ func (r *rerunner) unit(ctx context.Context, g *wasm.Guest, u *picked, ins []job
 			continue
 		}
 		number := u.First + uint64(i)
-		in, close, err := r.input(number, &ins[i])
+		in, close, err := r.input(u.Shard, number, &ins[i])
 		if err != nil {
 			return fmt.Errorf("%w: input %d: %w", ErrCannotRerun, number+1, err)
 		}
@@ -197,12 +198,12 @@ func tupleWords(t jobs.Tuple) string {
 }
 
 // input is what the guest is run on, as a donor's guest was.
-func (r *rerunner) input(number uint64, in *jobs.Input) (run wasm.Input, done func(), err error) {
+func (r *rerunner) input(shard uint32, number uint64, in *jobs.Input) (run wasm.Input, done func(), err error) {
 	template := r.job.Head.Args
 	run, done = wasm.Input{Number: number, Args: in.Args(template, number)}, func() {}
 	file := ""
 	if in.IsBlob() {
-		if file, err = r.find(in.Blob, r.givenFile(number)); err != nil {
+		if file, err = r.find(shard, in.Blob, r.givenFile(number)); err != nil {
 			return run, done, err
 		}
 		f, err := os.Open(file)

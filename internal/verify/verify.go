@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/evidence"
@@ -31,7 +32,10 @@ type Options struct {
 	Inputs  func() (List, error) // the job's inputs; nil: among the blobs, if they are not in the file
 	Blobs   string               // folder of a home's blobs; "" or missing: none
 	Cache   string               // folder for compiled programs
-	Logger  *slog.Logger
+	// Fetch brings a blob that is neither given nor in Blobs there, from the keepers of a shard of the
+	// job; nil: there is no node to ask.
+	Fetch  func(ctx context.Context, job jobs.JobID, shard uint32, b jobs.Blob) error
+	Logger *slog.Logger
 }
 
 // File is a file and its name in the job.
@@ -64,7 +68,7 @@ func Run(ctx context.Context, r io.Reader, o Options) (*Report, error) {
 	if folder != nil {
 		defer folder.close()
 	}
-	store := blobs(o.Blobs)
+	store := &blobs{dir: o.Blobs}
 	sample := newSample(o.Rerun)
 	names := namer{store: store, inputs: o.Inputs}
 	each := func(u *evidence.Unit) error {
@@ -85,6 +89,12 @@ func Run(ctx context.Context, r io.Reader, o Options) (*Report, error) {
 		out.Outputs = &folder.found
 	}
 	if o.Rerun > 0 && out.Job != nil && len(sample.units) > 0 {
+		store.fetch = func(shard uint32, b jobs.Blob) error {
+			if o.Fetch == nil {
+				return fs.ErrNotExist
+			}
+			return o.Fetch(ctx, out.Job.ID, shard, b)
+		}
 		again := &rerunner{o: &o, job: out.Job, blobs: store, names: &names, report: out.Report}
 		out.Rerun, err = again.run(ctx, sample.units)
 		if errors.Is(err, ErrCannotRerun) {
@@ -104,23 +114,41 @@ func JobOf(r io.Reader) (jobs.JobID, error) {
 	return job.ID, nil
 }
 
-// blobs is the folder in which a home keeps blobs: whole files, each named by its digest.
-type blobs string
+// blobs is the folder in which a home keeps blobs, whole files, each named by its digest; and the
+// way to those that are not there, of a shard of the job.
+type blobs struct {
+	dir   string                        // "": none
+	fetch func(uint32, jobs.Blob) error // nil: what is not there is not to be had
+}
 
-func (b blobs) path(d jobs.Digest) string {
-	if b == "" {
-		return ""
-	}
+func (b *blobs) path(d jobs.Digest) string {
 	name := d.String()
-	return string(b) + string(os.PathSeparator) + name[:2] + string(os.PathSeparator) + name
+	return filepath.Join(b.dir, name[:2], name)
+}
+
+// bring gives the path of a blob, which is fetched if it has to be.
+func (b *blobs) bring(shard uint32, blob jobs.Blob) (string, error) {
+	if b.dir == "" {
+		return "", fs.ErrNotExist
+	}
+	p := b.path(blob.Digest)
+	_, err := os.Stat(p)
+	if errors.Is(err, fs.ErrNotExist) && b.fetch != nil {
+		err = b.fetch(shard, blob)
+	}
+	return p, err
 }
 
 // read gives a blob of at most jobs.MaxPack bytes, checked.
-func (b blobs) read(blob jobs.Blob) ([]byte, error) {
-	if b == "" || blob.Size > jobs.MaxPack {
+func (b *blobs) read(shard uint32, blob jobs.Blob) ([]byte, error) {
+	if blob.Size > jobs.MaxPack {
 		return nil, fs.ErrNotExist
 	}
-	raw, err := os.ReadFile(b.path(blob.Digest))
+	p, err := b.bring(shard, blob)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(p)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +159,12 @@ func (b blobs) read(blob jobs.Blob) ([]byte, error) {
 }
 
 // file gives the path of a blob whose bytes were checked.
-func (b blobs) file(blob jobs.Blob) (string, error) {
-	if b == "" {
-		return "", fs.ErrNotExist
+func (b *blobs) file(shard uint32, blob jobs.Blob) (string, error) {
+	p, err := b.bring(shard, blob)
+	if err == nil {
+		err = isBlob(p, blob)
 	}
-	return b.path(blob.Digest), isBlob(b.path(blob.Digest), blob)
+	return p, err
 }
 
 var errOther = errors.New("its bytes are not those that the job names")
@@ -165,7 +194,7 @@ func blobOf(path string) (jobs.Blob, error) {
 // namer finds a unit's inputs: in the file itself, as the person gave them, or among a home's
 // blobs.
 type namer struct {
-	store  blobs
+	store  *blobs
 	inputs func() (List, error)
 	list   List
 	err    error
@@ -188,7 +217,7 @@ func (n *namer) of(u *evidence.Unit) ([]jobs.Input, error) {
 	if n.list != nil {
 		return n.given(u)
 	}
-	pack, err := n.store.read(u.Spec.Pack)
+	pack, err := n.store.read(u.Shard, u.Spec.Pack)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoInputs
 	}
