@@ -227,26 +227,41 @@ func (w *Worker) info(j *jobs.Job) *jobInfo {
 }
 
 // claimFrom claims units of one job, going on from the shard it stopped at; it looks at a shard
-// once at most.
+// once at most. Of its own job it works off a few shards at a time, in order: each is finished soon,
+// and costs its keepers no memory then. Others' jobs need partners, who come to the same units sooner
+// when all go round.
 func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	shards := info.job.Head.Shards()
-	most := min(shardsPerLook, int(shards)-len(info.done))
-	for looked := 0; looked < most && len(info.done) < int(shards); info.next = (info.next + 1) % shards {
-		if info.done[info.next] {
-			continue
+	looked, full, back := 0, 0, info.next // full: shards in a row, from back, in which it holds all that it may
+	for range shards {
+		if looked == shardsPerLook || full == maxManifests || len(info.done) == int(shards) {
+			break
 		}
-		looked++
 		ref := protocol.ShardRef{Job: info.job.ID, Shard: info.next}
-		n, err := w.claimShard(ctx, info, ref)
-		if err != nil {
-			w.cfg.Logger.Debug("claim failed", "job", info.job.ID.Short(), "shard", ref.Shard, "error", err)
+		switch {
+		case info.done[ref.Shard]:
+		case info.own && w.holding(ref) >= scheduler.MaxHolds(&info.job.Head):
+			if full++; full == 1 {
+				back = ref.Shard
+			}
+		default:
+			looked++
+			n, err := w.claimShard(ctx, info, ref)
+			if err != nil {
+				w.cfg.Logger.Debug("claim failed", "job", info.job.ID.Short(), "shard", ref.Shard, "error", err)
+			}
+			if n > 0 && full > 0 {
+				info.next = back
+			}
+			if n > 0 || ctx.Err() != nil || info.own && w.isPreparing(info) {
+				return n > 0
+			}
+			full = 0
 		}
-		if n > 0 {
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
-		}
+		info.next = (info.next + 1) % shards
+	}
+	if full > 0 {
+		info.next = back
 	}
 	if len(info.done) == int(shards) {
 		clear(info.done) // a decided unit can open again: look once more, later
@@ -334,6 +349,23 @@ func allDecided(s *scheduler.Summary) bool {
 	return true
 }
 
+// holding is how many replicas of a shard this worker holds: those that it has run, too, until it
+// has seen what became of them.
+func (w *Worker) holding(ref protocol.ShardRef) (n int) {
+	w.mu.Lock()
+	st := w.settles[ref]
+	for k := range w.tasks {
+		if k.ref == ref {
+			n++
+		}
+	}
+	w.mu.Unlock()
+	if st != nil {
+		n += st.waiting()
+	}
+	return n
+}
+
 // busyWith reports whether this worker holds, or waits to reveal, a replica of the unit.
 func (w *Worker) busyWith(ref protocol.ShardRef, unit uint16) bool {
 	w.mu.Lock()
@@ -377,6 +409,12 @@ func (w *Worker) prepare(ctx context.Context, info *jobInfo, ref protocol.ShardR
 		})
 	}
 	return ready, nil
+}
+
+func (w *Worker) isPreparing(info *jobInfo) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return info.preparing
 }
 
 // fetchProgram gets a job's program and data.
