@@ -11,16 +11,18 @@ type Counts = map[string]uint64
 
 // Reading is what a node tells of itself at one moment. What only grows counts from its start.
 type Reading struct {
-	Jobs       Counts // its own, by state
-	Units      Counts // of its own jobs, by state
-	Inputs     Counts // of its own jobs, by result: answered, failed, open
-	Executions uint64 // that its own jobs' accepted answers took
+	Jobs       Counts  // its own, by state
+	Units      Counts  // of its own jobs, by state
+	Inputs     Counts  // of its own jobs, by result: answered, failed, open
+	Executions uint64  // that its own jobs' accepted answers took
+	Rate       float64 // inputs a second that its own jobs are done at, lately
+	Waiting    int     // its own jobs that something is in the way of
 
 	Held     int // replicas that it holds a lease on, for others and itself
 	Slots    int
 	Done     uint64 // units run and reported
 	Accepted uint64 // of them, seen decided
-	Waiting  int    // of them, waiting for others
+	Partners int    // of them, waiting for another's word
 	Runs     Counts // inputs run in the sandbox, by outcome
 	Kills    Counts // guests killed, by cause
 	Fuel     uint64 // instructions executed
@@ -93,12 +95,14 @@ func table() []metric {
 		by(level, "shoal_job_units", "Units of this node's own jobs: their verdicts, as accepted here or told by keepers.", "state", unitStates, func(r *Reading) Counts { return r.Units }),
 		by(level, "shoal_job_inputs", "Inputs of this node's own jobs.", "result", inputResults, func(r *Reading) Counts { return r.Inputs }),
 		gauge("shoal_job_executions", "Executions behind the accepted units of this node's own jobs.", func(r *Reading) float64 { return float64(r.Executions) }),
+		gauge("shoal_job_inputs_per_second", "Inputs a second that this node's own jobs are done at, as their readings say.", func(r *Reading) float64 { return r.Rate }),
+		gauge("shoal_jobs_waiting", "This node's own jobs that something is in the way of: shoal explain says what.", func(r *Reading) float64 { return float64(r.Waiting) }),
 
 		gauge("shoal_worker_leases", "Replicas that this node holds.", func(r *Reading) float64 { return float64(r.Held) }),
 		gauge("shoal_worker_slots", "Guests that may run at a time.", func(r *Reading) float64 { return float64(r.Slots) }),
 		counter("shoal_worker_units_total", "Units run and reported.", func(r *Reading) float64 { return float64(r.Done) }),
 		counter("shoal_worker_units_decided_total", "Units run here that were seen decided.", func(r *Reading) float64 { return float64(r.Accepted) }),
-		gauge("shoal_worker_units_waiting", "Units run here that wait for another donor's word.", func(r *Reading) float64 { return float64(r.Waiting) }),
+		gauge("shoal_worker_units_waiting", "Units run here that wait for another donor's word.", func(r *Reading) float64 { return float64(r.Partners) }),
 		counter("shoal_worker_fuel_total", "Instructions that guests executed.", func(r *Reading) float64 { return float64(r.Fuel) }),
 		counter("shoal_worker_cpu_seconds_total", "CPU time of guests.", func(r *Reading) float64 { return r.CPU.Seconds() }),
 		by(level, "shoal_donating", "1 for the state that donating is in.", "state", donateStates, func(r *Reading) Counts { return Counts{r.Donating: 1} }),

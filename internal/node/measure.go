@@ -74,7 +74,7 @@ func (n *Node) measure() metrics.Reading {
 	for _, j := range working {
 		r.Held += j.Units
 	}
-	r.Slots, r.Done, r.Accepted, r.Waiting = n.worker.Slots(), uint64(w.Units), uint64(w.Done), w.Waiting
+	r.Slots, r.Done, r.Accepted, r.Partners = n.worker.Slots(), uint64(w.Units), uint64(w.Done), w.Waiting
 	r.Donating = n.donateStatus().State
 	k := n.keeper.Counts()
 	r.Shards, r.Records, r.Repairs = k.Shards, k.Records, k.Repairs
@@ -108,4 +108,8 @@ func measureJob(r *metrics.Reading, j *api.Job) {
 	r.Inputs["failed"] += uint64(j.Inputs.Failed)
 	r.Inputs["open"] += uint64(j.Inputs.Total - j.Inputs.Done)
 	r.Executions += uint64(j.Executions)
+	r.Rate += j.RatePerSecond
+	if j.Waits != "" {
+		r.Waiting++
+	}
 }
