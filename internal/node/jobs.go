@@ -307,7 +307,7 @@ func (n *Node) reading(c *collecting) *api.Job {
 	own, _, ownErr := n.submitter.Own(job.ID)
 	r := &api.Job{
 		Job: job.ID.String(), Name: h.Name, Program: h.Program.Digest.String(), Submitter: h.Submitter.String(), SubmitterName: n.nameOf(h.Submitter),
-		Own: ownErr == nil, Level: h.Policy.Level.String(), Votes: int(h.Policy.Votes),
+		Own: h.Submitter == n.self, Level: h.Policy.Level.String(), Votes: int(h.Policy.Votes),
 		Units:    unitsOf(&p.Units),
 		Inputs:   api.Inputs{Total: int64(p.Inputs), Done: int64(p.Done), Failed: int64(p.Failed)},
 		Arriving: int64(p.Arriving), Donors: p.Donors, Executions: int64(p.Executions), OwnRuns: int64(p.OwnRuns), Provisional: int64(p.Provisional), Fuel: p.Fuel,

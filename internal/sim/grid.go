@@ -93,6 +93,17 @@ func (g *Grid) Add(k Kind) *Node {
 	return n
 }
 
+// Twin makes another machine with a node's key, and a disk of its own. At most one of them keeps.
+func (g *Grid) Twin(of *Node, k Kind) *Node {
+	g.mu.Lock()
+	n := &Node{Name: of.Name + "'", grid: g, key: of.key, disk: newDisk()}
+	n.blob = newBlobs(n)
+	g.nodes = append(g.nodes, n)
+	g.mu.Unlock()
+	n.Start(k)
+	return n
+}
+
 // ID is the node's name in the protocol.
 func (n *Node) ID() jobs.NodeID { return jobs.NodeID(n.key.Public().(ed25519.PublicKey)) }
 
