@@ -105,20 +105,30 @@ func listen(ctx context.Context, t *testing.T, address string, session *http.Coo
 	}()
 }
 
-// heap is what the node's process holds after a collection, as its profile on the socket says.
-func heap(t *testing.T, n *gridtest.Node) int64 {
+// onSocket is what a node answers to who can open its socket.
+func onSocket(t *testing.T, n *gridtest.Node, path string) string {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(n.Home, "api.sock"))
 	}}}
-	answer, err := client.Get("http://shoal/debug/pprof/heap?debug=1&gc=1")
+	answer, err := client.Get("http://shoal" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", path, answer.Status, err)
+	}
+	return string(text)
+}
+
+// heap is what the node's process holds after a collection, as its profile on the socket says.
+func heap(t *testing.T, n *gridtest.Node) int64 {
+	t.Helper()
+	for line := range strings.Lines(onSocket(t, n, "/debug/pprof/heap?debug=1&gc=1")) {
 		var bytes int64
-		if _, err := fmt.Sscanf(lines.Text(), "# HeapAlloc = %d", &bytes); err == nil {
+		if _, err := fmt.Sscanf(line, "# HeapAlloc = %d", &bytes); err == nil {
 			return bytes
 		}
 	}

@@ -51,7 +51,7 @@ func TestPage(t *testing.T) {
 	}
 	b := open(t)
 	g := gridtest.New(t, gridtest.Build(t))
-	me := g.Found("me", "donate", "--cores", "1", "--when", "always")
+	me := g.Found("me", "donate", "--cores", "1", "--when", "always", "--name", "me")
 	others := g.Crew("donor", 2, "donate", "--cores", "1", "--when", "always")
 	g.Meet(2, append(others, me)...)
 
@@ -64,6 +64,8 @@ func TestPage(t *testing.T) {
 	job := submits(t, b, mersenne(t), 700)
 	watches(t, b, me, job)
 	savesAnswers(t, b, me, job)
+	isMeasured(t, me)
+	isSeenFromElsewhere(t, b, g, me, job)
 	failsInWords(t, b, me, base)
 	pauses(t, b, g, me, base)
 	b.calm()
@@ -165,6 +167,62 @@ func savesAnswers(t *testing.T, b *browser, n *gridtest.Node, job string) {
 	if got != string(want.Out) || want.Code != 0 || !strings.HasPrefix(kind, "attachment") {
 		t.Errorf("saved %d bytes (%s), the command prints %d, exit code %d", len(got), kind, len(want.Out), want.Code)
 	}
+}
+
+// isMeasured compares what Prometheus is told of a node's jobs with what the API says of them.
+func isMeasured(t *testing.T, n *gridtest.Node) {
+	t.Helper()
+	text := onSocket(t, n, "/metrics")
+	list, err := n.API.Jobs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int64{}
+	for i := range list {
+		want[fmt.Sprintf("shoal_jobs{state=%q}", list[i].State)]++
+		want[`shoal_job_units{state="agreed"}`] += list[i].Units.Agreed
+		want[`shoal_job_inputs{result="answered"}`] += list[i].Inputs.Done - list[i].Inputs.Failed
+		want["shoal_job_executions"] += list[i].Executions
+	}
+	for series, value := range want {
+		if line := fmt.Sprintf("\n%s %d\n", series, value); !strings.Contains(text, line) {
+			t.Errorf("Prometheus is not told %q", line)
+		}
+	}
+}
+
+// isSeenFromElsewhere opens the page of a node that was not there when the job was done, while its
+// submitter is off: it shows the same job, and has its answers.
+func isSeenFromElsewhere(t *testing.T, b *browser, g *gridtest.Grid, me *gridtest.Node, job string) {
+	t.Helper()
+	answers := me.Shoal("results", job)
+	j, submitter := me.Job(job), me.Peer()
+	late := g.Start("late", "up")
+	g.Meet(2, late)
+	me.Kill()
+	first := link(t, late)
+	b.visit(first, "#jobs")
+	b.visit(first[:strings.Index(first, "/open/")]+"/jobs/"+job, "#progress")
+	b.await("it is done there, too", `document.querySelector("#progress .badge").textContent === "done"`)
+	for selector, want := range map[string]string{
+		"#progress .done":  fmt.Sprintf("%s of %s inputs", comma(j.Inputs.Done), comma(j.Inputs.Total)),
+		"#progress .facts": "me (" + submitter[:4] + "…" + submitter[len(submitter)-4:] + ")",
+		"#units .legend":   fmt.Sprintf("%d agreed", j.Units.Agreed),
+	} {
+		if got := b.text(selector); !strings.Contains(got, want) {
+			t.Errorf("elsewhere the page says %q, not %q", got, want)
+		}
+	}
+	if js[bool](b, `document.querySelector("#cancel button") !== null`) {
+		t.Error("others may cancel it")
+	}
+	saved := js[string](b, `fetch(document.querySelector("#save").href).then(r => r.text())`)
+	if saved != string(answers.Out) {
+		t.Errorf("elsewhere %d bytes are saved, not %d", len(saved), len(answers.Out))
+	}
+	b.shoot("job-elsewhere")
+	late.Kill()
+	me.Restart()
 }
 
 // failsInWords submits files to a program that some of them are no input of.
