@@ -151,7 +151,10 @@ func (p *program) serveAs(ctx context.Context, o nodeOptions, manager *service.M
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	status, err := s.Status(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTerminated): // by the system, while it started
+		return nil
+	case err != nil:
 		return err
 	}
 	p.tell(manager.Ready())

@@ -66,7 +66,7 @@ func addJobFlags(set *pflag.FlagSet) *jobFlags {
 
 // submission is the job that the flags and arguments describe: PROGRAM, INPUTs and, from
 // dash on, ARGs. The lines are nil unless the inputs are lines.
-func (p *program) submission(f *jobFlags, args []string, dash int) (api.Submission, io.ReadCloser, error) {
+func (p *program) submission(f *jobFlags, args []string, dash int) (api.Submission, *lines, error) {
 	var none api.Submission
 	if dash < 0 {
 		dash = len(args)
@@ -210,7 +210,11 @@ func checkFile(what, name, path string) error {
 	if err != nil {
 		return missing(unwrapPath(err))
 	}
-	return f.Close()
+	defer f.Close()
+	if _, err := f.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return missing(unwrapPath(err))
+	}
+	return nil
 }
 
 // unwrapPath is what is wrong with a file, without its path and the name of a system call.
@@ -222,7 +226,7 @@ func unwrapPath(err error) string {
 }
 
 // inputs sets where the inputs come from. Lines are opened here, and known not to be empty.
-func (p *program) inputs(sub *api.Submission, f *jobFlags, names []string) (io.ReadCloser, error) {
+func (p *program) inputs(sub *api.Submission, f *jobFlags, names []string) (*lines, error) {
 	sources := 0
 	for _, given := range []bool{len(names) > 0, f.lines != "", f.span != ""} {
 		if given {
@@ -250,7 +254,7 @@ func (p *program) inputs(sub *api.Submission, f *jobFlags, names []string) (io.R
 	return nil, err
 }
 
-func (p *program) openLines(name string) (io.ReadCloser, error) {
+func (p *program) openLines(name string) (*lines, error) {
 	in, what := io.NopCloser(p.stdin), "stdin"
 	if name != "-" {
 		if err := checkFile("lines", name, name); err != nil {
@@ -270,12 +274,27 @@ func (p *program) openLines(name string) (io.ReadCloser, error) {
 		}
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
-	return readCloser{ahead, in}, nil
+	return &lines{ahead, in}, nil
 }
 
-type readCloser struct {
-	io.Reader
-	io.Closer
+// lines are a job's inputs where each is a line; nil where they come otherwise.
+type lines struct {
+	ahead *bufio.Reader
+	in    io.Closer
+}
+
+func (l *lines) reader() io.Reader {
+	if l == nil {
+		return nil
+	}
+	return l.ahead
+}
+
+// close ends the reading; what was opened to be read loses nothing by it.
+func (l *lines) close() {
+	if l != nil {
+		l.in.Close()
+	}
 }
 
 // sizeValue is a flag that takes sizes.

@@ -22,6 +22,28 @@ func (p *program) atHome(ctx context.Context, refs []string, do func(*session) e
 	return about(ctx, s, refs, do)
 }
 
+// passing is a node that leaves soon, and so keeps nothing for others.
+func passing(o *nodeOptions) { o.Passing = true }
+
+// alone is a node whose network comes up only when a job is offered.
+func alone(o *nodeOptions) { o.Alone = true }
+
+// atNode calls do with the node that runs in the home, or with one of this command's own that ends
+// with it. Its context ends with the node.
+func (p *program) atNode(ctx context.Context, flags *nodeFlags, as func(*nodeOptions), do func(context.Context, *session, *nodeOptions) error) (err error) {
+	o, err := p.nodeOptions(flags.settings())
+	if err != nil {
+		return err
+	}
+	as(&o)
+	s, ctx, err := p.runningOrOwn(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	return do(ctx, s, &o)
+}
+
 // jobAtHome is atHome for one job, of which it takes a reading.
 func (p *program) jobAtHome(ctx context.Context, ref string, do func(*session, *api.Job) error) error {
 	return p.atHome(ctx, []string{ref}, func(s *session) error {

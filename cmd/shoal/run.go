@@ -43,43 +43,32 @@ func (p *program) runJob(ctx context.Context, job *jobFlags, node *nodeFlags, de
 	if err != nil {
 		return err
 	}
-	if lines != nil {
-		defer lines.Close()
-	}
+	defer lines.close()
 	sub.Alone = true
 	if sub.DryRun {
-		return p.dryRun(ctx, sub, lines, node)
+		return p.atNode(ctx, node, passing, func(ctx context.Context, s *session, _ *nodeOptions) error { return p.dryRun(ctx, s, sub, lines) })
 	}
 	d, err := p.delivery(deliver)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	o, err := p.nodeOptions(node.settings())
-	if err != nil {
-		return err
-	}
-	o.Alone = true
-	s, ctx, err := p.runningOrOwn(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-
-	done, err := p.submit(ctx, s, sub, lines)
-	switch {
-	case interrupted(err):
-		p.ui.interruptedBeforeSubmit()
-		return err
-	case err != nil:
-		return err
-	}
-	p.ui.attached(done)
-	if err := d.begin(done.Job); err != nil {
-		return err
-	}
-	w := &wait{p: p, s: s, id: done.Job, offer: !sub.Local}
-	return w.deliver(ctx, d)
+	return p.atNode(ctx, node, alone, func(ctx context.Context, s *session, o *nodeOptions) error {
+		done, err := p.submit(ctx, s, sub, lines)
+		switch {
+		case interrupted(err):
+			p.ui.interruptedBeforeSubmit()
+			return err
+		case err != nil:
+			return err
+		}
+		p.ui.attached(done)
+		if err := d.begin(done.Job); err != nil {
+			return err
+		}
+		w := &wait{p: p, s: s, id: done.Job, offer: !sub.Local, joins: o.Config.Bootstrap}
+		return w.deliver(ctx, d)
+	})
 }
 
 // wait is a person in front of a job of theirs.
@@ -87,7 +76,8 @@ type wait struct {
 	p     *program
 	s     *session
 	id    string
-	offer bool // what is left soon goes to the grid as well
+	offer bool     // what is left soon goes to the grid as well
+	joins []string // addresses by which the command was told to join the grid
 }
 
 // deliver gives the answers as they come, shows how far the job is, and offers it.
@@ -143,7 +133,10 @@ func (w *wait) offerSoon(ctx context.Context) error {
 	if err := w.s.Offer(ctx, w.id); err != nil {
 		return err
 	}
-	for {
+	for look := 0; ; look++ {
+		if look == settleTime {
+			w.p.unheard(ctx, w.s, w.joins)
+		}
 		peers, err := w.s.Peers(ctx)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -27,51 +26,32 @@ func (p *program) submitCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags, args []string, dash int) (err error) {
+func (p *program) submitJob(ctx context.Context, job *jobFlags, node *nodeFlags, args []string, dash int) error {
 	sub, lines, err := p.submission(job, args, dash)
 	if err != nil {
 		return err
 	}
-	if lines != nil {
-		defer lines.Close()
-	}
-	if sub.DryRun {
-		return p.dryRun(ctx, sub, lines, node)
-	}
-	o, err := p.nodeOptions(node.settings())
-	if err != nil {
-		return err
-	}
-	o.Passing = true
-	s, ctx, err := p.runningOrOwn(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	done, err := p.submit(ctx, s, sub, lines)
-	switch {
-	case interrupted(err):
-		p.ui.interruptedSubmit()
-		return err
-	case err != nil:
-		return err
-	}
-	p.ui.submitted(done)
-	return p.print(documentOf(done), func(w io.Writer) { fmt.Fprintln(w, done.Job) })
+	defer lines.close()
+	return p.atNode(ctx, node, passing, func(ctx context.Context, s *session, o *nodeOptions) error {
+		if sub.DryRun {
+			return p.dryRun(ctx, s, sub, lines)
+		}
+		done, err := p.submit(ctx, s, sub, lines)
+		switch {
+		case interrupted(err):
+			p.ui.interruptedSubmit()
+			return err
+		case err != nil:
+			return err
+		}
+		p.ui.submitted(done)
+		p.unheard(ctx, s, o.Config.Bootstrap)
+		return p.print(documentOf(done), func(w io.Writer) { fmt.Fprintln(w, done.Job) })
+	})
 }
 
 // dryRun says what run or submit would submit; the document goes to stdout when asked for.
-func (p *program) dryRun(ctx context.Context, sub api.Submission, lines io.Reader, node *nodeFlags) (err error) {
-	o, err := p.nodeOptions(node.settings())
-	if err != nil {
-		return err
-	}
-	o.Passing = true
-	s, ctx, err := p.runningOrOwn(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+func (p *program) dryRun(ctx context.Context, s *session, sub api.Submission, lines *lines) error {
 	would, err := p.submit(ctx, s, sub, lines)
 	if err != nil {
 		return err
@@ -81,4 +61,14 @@ func (p *program) dryRun(ctx context.Context, sub api.Submission, lines io.Reade
 		return nil
 	}
 	return p.print(documentOf(would), nil)
+}
+
+// unheard says that none of the addresses that a command was told to join by has answered.
+func (p *program) unheard(ctx context.Context, s *session, addrs []string) {
+	if !s.own || len(addrs) == 0 {
+		return
+	}
+	if status, err := s.Status(ctx); err == nil && status.Grid.Peers == 0 {
+		p.ui.nobodyThere(addrs)
+	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
@@ -13,7 +12,7 @@ import (
 const lookAtSteps = 200 * time.Millisecond
 
 // submit submits, and shows meanwhile what is being done.
-func (p *program) submit(ctx context.Context, s *session, sub api.Submission, lines io.Reader) (*api.Submitted, error) {
+func (p *program) submit(ctx context.Context, s *session, sub api.Submission, lines *lines) (*api.Submitted, error) {
 	sub.Tag = rand.Text()
 	shown := startProgress(p.ui)
 	defer shown.stop()
@@ -34,5 +33,5 @@ func (p *program) submit(ctx context.Context, s *session, sub api.Submission, li
 		}
 	}()
 	defer func() { end(); <-watched }()
-	return s.Submit(ctx, sub, lines)
+	return s.Submit(ctx, sub, lines.reader())
 }

@@ -334,7 +334,7 @@ func (u *ui) elsewhere(port string) {
 
 // nobodyThere says that no address to join by has answered.
 func (u *ui) nobodyThere(addrs []string) {
-	u.say("no answer from %s: is that node on? this one goes on trying", strings.Join(addrs, ", "))
+	u.failure(&api.Error{Message: "no answer from " + strings.Join(addrs, ", "), Hint: "shoal id says there where that node is while it is on; this one goes on trying"})
 }
 
 // doing says what a node does now.

@@ -160,6 +160,7 @@ func TestWords(t *testing.T) {
 		u.failure(ending(&api.Job{Job: id, State: api.JobExpired}))
 		u.failure(ending(&api.Job{Job: id, State: api.JobFailed, Units: api.Units{Stuck: 1, Disputed: 2}}))
 		u.failure(stillOpen(openJob()))
+		u.nobodyThere([]string{"/ip4/203.0.113.9/tcp/4901/p2p/" + bob})
 		u.failure(timedOut([]string{id}, time.Hour))
 	})
 	golden(t, "words.txt", text)

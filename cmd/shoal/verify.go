@@ -131,8 +131,8 @@ func (p *program) givenInputs(lines string, names []string) (func() (verify.List
 			return nil, err
 		}
 		return func() (verify.List, error) {
-			defer in.Close()
-			return verify.Lines(in)
+			defer in.close()
+			return verify.Lines(in.reader())
 		}, nil
 	case len(names) == 0:
 		return nil, nil

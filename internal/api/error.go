@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"syscall"
 )
 
 // What an Error's Code can be: the exit codes of the command line.
@@ -43,6 +44,8 @@ func AsError(err error) *Error {
 		out.Code, out.Hint = known.Code, known.Hint
 	case errors.As(err, &hinted):
 		out.Hint = hinted.Hint()
+	case errors.Is(err, syscall.ENOSPC):
+		out.Hint = "make room, or name a home on another disk with --home DIR; then the same command goes on"
 	}
 	return out
 }

@@ -62,7 +62,7 @@ func (n *Node) runNetwork(ctx context.Context) error {
 func (n *Node) joinBy(ctx context.Context, host *p2p.Host) {
 	for _, addr := range n.opts.Config.Bootstrap {
 		if err := host.Connect(ctx, addr); err != nil && ctx.Err() == nil {
-			n.log.Warn("cannot join by this address for now", "bootstrap", addr, "error", err)
+			n.log.Info("cannot join by this address for now", "bootstrap", addr, "error", err)
 		}
 	}
 }

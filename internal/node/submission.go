@@ -152,11 +152,11 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// contentOf tells jobs of equal content.
-func contentOf(h *jobs.Head, in *submit.Inputs, s *api.Submission) jobs.Digest {
+// contentOf tells jobs of equal content, in one network.
+func contentOf(network string, h *jobs.Head, in *submit.Inputs, s *api.Submission) jobs.Digest {
 	sum := in.Sum()
 	return jobs.Sum([]byte("shoal/content/1"), h.Program.Digest[:], jobs.Encode(h.Args), sum[:], jobs.Encode(h.Data),
-		jobs.Encode(h.Limits), jobs.Encode(h.Policy), fmt.Append(nil, h.Seed, s.Local, h.Profile, h.Name))
+		jobs.Encode(h.Limits), jobs.Encode(h.Policy), fmt.Append(nil, h.Seed, s.Local, h.Profile, h.Name, network))
 }
 
 // Submit makes a job of a submission, or attaches to the one that was made of it before.
@@ -178,7 +178,7 @@ func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*
 	if err != nil {
 		return nil, err
 	}
-	content := contentOf(&h, in, &s)
+	content := contentOf(n.network, &h, in, &s)
 	if !s.New {
 		if out, err := n.attach(ctx, content, &s); out != nil || err != nil {
 			return out, err

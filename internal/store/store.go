@@ -45,7 +45,16 @@ type Options struct {
 }
 
 // ErrFull means that the quota or the disk has no room; nothing was written.
-var ErrFull = errors.New("no room")
+var ErrFull error = full{}
+
+type full struct{}
+
+func (full) Error() string { return "no room" }
+
+// Hint is what a person can try.
+func (full) Hint() string {
+	return "make room on the disk, or let shoal use more of it: shoal config set disk 20GiB; then the same command goes on"
+}
 
 // ErrClosed is returned by a store after Close.
 var ErrClosed = errors.New("store is closed")
