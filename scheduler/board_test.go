@@ -3,6 +3,7 @@ package scheduler
 import (
 	"crypto/ed25519"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -71,6 +72,54 @@ func TestBoardEnds(t *testing.T) {
 	}
 	if gone := b.Tick(3000); len(gone) != 1 || len(b.Jobs()) != 0 {
 		t.Error("an extended job did not expire")
+	}
+}
+
+// A job that is ended makes room for another of its submitter; it is still found on the board, as
+// long as it is one of the newest. Any order of hearing of them gives the same board.
+func TestEndedJobsMakeRoom(t *testing.T) {
+	a, b := NewBoard(), NewBoard()
+	var all []*jobs.Job
+	for n := range byte(MaxPerSubmitter + MaxEnded + 4) {
+		all = append(all, boardJob(t, 1, n))
+	}
+	older := func(x, y *jobs.Job) int { return slices.Compare(x.ID[:], y.ID[:]) } // all were made in one second
+	slices.SortFunc(all, older)
+	for _, j := range all {
+		if _, err := a.Add(j, false, 1500); err != nil {
+			t.Fatal(err)
+		}
+		if fresh, err := a.AddEnded(j, 1500); !fresh || err != nil {
+			t.Fatal(fresh, err)
+		}
+	}
+	for _, j := range slices.Backward(all) {
+		fresh, err := b.AddEnded(j, 1500)
+		if kept := slices.Contains(all[len(all)-MaxEnded:], j); fresh != kept || kept != (err == nil) {
+			t.Error("an ended job of many:", kept, fresh, err)
+		}
+	}
+	if a.Digest() != b.Digest() || !slices.Equal(a.Jobs(), all[len(all)-MaxEnded:]) || len(a.Open()) != 0 {
+		t.Errorf("%d and %d jobs, %d of them open", len(a.Jobs()), len(b.Jobs()), len(a.Open()))
+	}
+	if gone := a.Tick(1500); len(gone) != len(all)-MaxEnded || gone[0] != all[0].ID {
+		t.Errorf("%d are told to have gone", len(gone))
+	}
+	open := NewBoard()
+	for _, j := range a.Jobs() {
+		if _, err := open.Add(j, true, 1500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if open.Digest() == a.Digest() {
+		t.Error("whether a job is ended does not show")
+	}
+	a.Control(all[len(all)-1], &jobs.Control{Number: 1, Act: jobs.ActCancel})
+	if _, err := a.AddEnded(all[len(all)-1], 1500); err == nil {
+		t.Error("a cancelled job came back")
+	}
+	if _, err := a.AddEnded(boardJob(t, 2, 1), 2000); err == nil {
+		t.Error("an expired job came back")
 	}
 }
 

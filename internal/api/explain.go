@@ -38,6 +38,7 @@ const (
 	WhyPaused       = "paused"    // donors that are there do not work now
 	WhyMemory       = "memory"    // it asks for more than donors lend
 	WhyAside        = "aside"     // this machine has set it aside
+	WhyTurn         = "turn"      // its submitter has as many other jobs open as the grid's boards take
 	WhyDisputed     = "disputed"  // donors do not agree
 	WhyPartner      = "partner"   // units wait for another donor's word
 	WhyAudit        = "audit"     // answers are agreed, and not final until their submitter has checked some

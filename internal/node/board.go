@@ -49,8 +49,15 @@ func newBoardDriver(n *Node, d disk.Disk) (*boardDriver, error) {
 	return b, err
 }
 
-// Jobs are the live jobs, for the worker.
+// Jobs are the jobs in which there may be work, for the worker.
 func (b *boardDriver) Jobs() []*jobs.Job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.board.Open()
+}
+
+// all are the jobs on the board, the ended ones too.
+func (b *boardDriver) all() []*jobs.Job {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.board.Jobs()
@@ -93,6 +100,7 @@ func (b *boardDriver) take(p protocol.Post, now time.Time) bool {
 	if known && len(p.Control) == 0 {
 		return false
 	}
+	ended := false
 	for i := range p.Control {
 		rs, err := p.Control[i].Open(b.n.network)
 		if err != nil || len(p.Control) > 4 {
@@ -104,12 +112,18 @@ func (b *boardDriver) take(p protocol.Post, now time.Time) bool {
 				return false
 			}
 			b.board.Control(job, c)
+			ended = ended || c.Act == jobs.ActCollected
 		}
 	}
 	if known && len(old.Control) >= len(p.Control) {
 		return false
 	}
-	if _, err := b.board.Add(job, own, now.Unix()); err != nil { // over, or no room: nothing is kept of it
+	if ended {
+		_, err = b.board.AddEnded(job, now.Unix())
+	} else {
+		_, err = b.board.Add(job, own, now.Unix())
+	}
+	if err != nil { // over, or no room: nothing is kept of it
 		delete(b.posts, job.ID)
 		return known
 	}
@@ -181,6 +195,21 @@ func (b *boardDriver) withControl(job *jobs.Job, r *jobs.Record) protocol.Post {
 	}
 	p.Control = append(slices.Clip(p.Control), jobs.Batches([]*jobs.Record{r})...)
 	return p
+}
+
+// withEnd is the known post of a job of this node's with the word that all its answers are here.
+func (b *boardDriver) withEnd(job *jobs.Job) (protocol.Post, error) {
+	b.mu.Lock()
+	p, told := b.posts[job.ID], b.board.Ended(job.ID)
+	b.mu.Unlock()
+	if told {
+		return p, nil
+	}
+	rs, err := jobs.SignBatch(b.n.identity, b.n.network, job.ID, jobs.WholeJob, &jobs.Control{Number: 1, Act: jobs.ActCollected})
+	if err != nil {
+		return p, err
+	}
+	return b.withControl(job, rs[0]), nil
 }
 
 // answer is one page of the board, in the order of job ids.

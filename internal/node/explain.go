@@ -10,6 +10,8 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
+	"github.com/shoalgrid/shoal/jobs/submit"
+	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -27,6 +29,7 @@ type scene struct {
 	peers   int
 	others  map[jobs.NodeID]protocol.HelloAnswer // what connected nodes say they do
 	posted  bool                                 // its shards were placed on other nodes once
+	before  int                                  // open jobs of this home's that were posted before it
 	placing string                               // why not all keepers have it
 	reading error                                // why the last look at its keepers failed
 }
@@ -59,6 +62,7 @@ func (n *Node) scene(job *jobs.Job, reading *api.Job, failed error) *scene {
 		if own, _, err := n.submitter.Own(job.ID); err == nil {
 			s.posted = own.Posted
 		}
+		s.before = n.openBefore(job)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -69,6 +73,20 @@ func (n *Node) scene(job *jobs.Job, reading *api.Job, failed error) *scene {
 	}
 	s.placing = n.held[job.ID].Why
 	return s
+}
+
+// openBefore is how many jobs of this home's were made before one, are on the grid, and not over.
+func (n *Node) openBefore(job *jobs.Job) (before int) {
+	err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
+		if o.Posted && o.Ended == 0 && o.Closed == 0 && j.Head.Created < job.Head.Created && time.Now().Unix() < j.Head.Expires {
+			before++
+		}
+		return nil
+	})
+	if err != nil {
+		n.log.Debug("this home's jobs cannot be counted", "error", err)
+	}
+	return before
 }
 
 // reasons are all there are, the weightiest first.
@@ -85,7 +103,7 @@ func (s *scene) why() (all []api.Reason) {
 	if r, over := s.ended(); over {
 		return []api.Reason{r}
 	}
-	for _, look := range []func() (api.Reason, bool){s.noNode, s.apart, s.alone, s.nobody, s.small, s.unplaced, s.unasked, s.setAside, s.disputed, s.partner, s.unfinished} {
+	for _, look := range []func() (api.Reason, bool){s.noNode, s.apart, s.alone, s.nobody, s.small, s.unplaced, s.turn, s.unasked, s.setAside, s.disputed, s.partner, s.unfinished} {
 		if r, ok := look(); ok {
 			all = append(all, r)
 		}
@@ -143,6 +161,14 @@ func (s *scene) alone() (api.Reason, bool) {
 		return api.Reason{}, false
 	}
 	return why(api.WhyNoPeers, "join the grid by a node that is on: shoal up --bootstrap ADDR (shoal id prints it there)", "needs %s, 0 known: no other node in sight", more(s.job.Votes, "donor"))
+}
+
+// turn is a job that others of its submitter keep off the boards of donors.
+func (s *scene) turn() (api.Reason, bool) {
+	if !s.running || s.job.Local || s.before < scheduler.MaxPerSubmitter || s.job.Inputs.Done > 0 {
+		return api.Reason{}, false
+	}
+	return why(api.WhyTurn, "wait for one of them to end, or cancel one; shoal status lists them", "%d jobs of yours are open already: donors take up %d of one submitter at a time", s.before, scheduler.MaxPerSubmitter)
 }
 
 func (s *scene) unplaced() (api.Reason, bool) {

@@ -64,6 +64,7 @@ func TestReasons(t *testing.T) {
 		"local, paused":        {func(s *scene) { s.job.Local, s.paused = true, "computer in use" }, api.WhyPaused, "where donating is paused: computer in use"},
 		"crashing here":        {func(s *scene) { s.here, s.aside = true, "its program could not be run here: x" }, api.WhyAside, "set aside on this machine: its program could not be run here: x"},
 		"begun here, unposted": {func(s *scene) { s.here, s.posted, s.peers = true, false, 0 }, api.WhyWorking, "nothing"},
+		"one job too many":     {func(s *scene) { s.before = 16 }, api.WhyTurn, "16 jobs of yours are open already: donors take up 16 of one submitter at a time"},
 		"disputed":             {func(s *scene) { s.job.Units.Disputed = 1 }, api.WhyDisputed, "1 unit disputed: donors do not agree"},
 		"partner":              {func(s *scene) { s.job = open(api.Units{Total: 9, Agreed: 7, Sealed: 2}) }, api.WhyPartner, "2 units waiting for another donor's word"},
 		"not final":            {func(s *scene) { s.job = open(api.Units{Total: 9, Agreed: 9}); s.job.Provisional = 9 }, api.WhyAudit, "9 units agreed, not final until this node"},

@@ -62,6 +62,7 @@ func (n *Node) follow(job *jobs.Job) *collecting {
 		if err := n.submitter.Update(context.WithoutCancel(ctx), job.ID, func(o *submit.Own) { o.Ended = time.Now().Unix() }); err != nil {
 			n.log.Warn("the end of a job could not be noted", "job", job.ID.Short(), "error", err)
 		}
+		n.pokePublisher() // who tells the board
 	})
 	return c
 }
@@ -91,7 +92,7 @@ func (n *Node) idleCollectors(now time.Time) {
 func (n *Node) resolve(ctx context.Context, ref string) (*jobs.Job, error) {
 	ref = strings.ToLower(strings.TrimSuffix(ref, "…"))
 	known := map[jobs.JobID]*jobs.Job{}
-	for _, j := range n.board.Jobs() {
+	for _, j := range n.board.all() {
 		known[j.ID] = j
 	}
 	err := n.submitter.All(func(_ *submit.Own, j *jobs.Job) error {

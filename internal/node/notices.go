@@ -121,7 +121,7 @@ func (b *noticeBoard) carries(id jobs.NodeID, now time.Time) bool {
 	if id == b.n.self || b.concerns(id, now) {
 		return true
 	}
-	return slices.ContainsFunc(b.n.board.Jobs(), func(j *jobs.Job) bool { return j.Head.Submitter == id })
+	return slices.ContainsFunc(b.n.board.all(), func(j *jobs.Job) bool { return j.Head.Submitter == id })
 }
 
 // hasServed reports whether units of a submitter ran here.

@@ -227,11 +227,14 @@ func (n *Node) publishLoop(ctx context.Context) error {
 			n.keepAlone(ctx)
 			continue
 		}
-		var todo, untold []*jobs.Job
+		var todo, untold, ended []*jobs.Job
 		err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
 			now := time.Now()
 			if o.Closed != 0 && !o.Told && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
 				untold = append(untold, j)
+			}
+			if o.Ended != 0 && o.Closed == 0 && !o.Told && o.Posted && now.Unix() < j.Head.Expires {
+				ended = append(ended, j)
 			}
 			if !o.Local && o.Closed == 0 && o.Ended == 0 && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
 				todo = append(todo, j)
@@ -240,6 +243,9 @@ func (n *Node) publishLoop(ctx context.Context) error {
 		})
 		if err != nil {
 			return err
+		}
+		for _, j := range ended {
+			n.tellEnded(ctx, j)
 		}
 		for _, j := range untold {
 			n.tellClosed(ctx, j, publishFor)
@@ -297,4 +303,17 @@ func (n *Node) Offer(ctx context.Context, ref string) error {
 	n.bringUp()
 	n.pokePublisher()
 	return nil
+}
+
+// tellEnded brings the word that all answers of a job are here to the board, where it makes room for
+// another one. Its keepers keep what they have of it until it expires.
+func (n *Node) tellEnded(ctx context.Context, job *jobs.Job) {
+	p, err := n.board.withEnd(job)
+	if err == nil {
+		n.board.post(ctx, p)
+		err = n.submitter.Update(ctx, job.ID, func(o *submit.Own) { o.Told = true })
+	}
+	if err != nil {
+		n.log.Debug("the end of a job is told later", "job", job.ID.Short(), "error", err)
+	}
 }

@@ -100,7 +100,7 @@ type Own struct {
 	Closed  jobs.Act
 	Held    uint8 // keepers that held it when it was last placed, and how many should
 	Wanted  uint8
-	Told    bool  // a majority of every shard's keepers has heard that it is closed
+	Told    bool  // a majority of every shard's keepers has heard that it is closed, or the board that it has ended
 	Ended   int64 // Unix seconds when it was seen final; 0 while it is open
 }
 
