@@ -90,10 +90,6 @@ func (w *Worker) note(ctx context.Context, batch []*outcome) {
 			aside = append(aside, o.task.info)
 		}
 		w.stats.Units++
-		if !o.task.info.own {
-			w.served[o.task.info.job.Head.Submitter] = true
-		}
-		w.stats.CPU += o.cpu
 		w.charge(o.task, o.cpu)
 		if o.gaveUp {
 			w.stats.GaveUp++

@@ -156,8 +156,7 @@ type Worker struct {
 	shares     *shares.Ledger
 	ownRunning int
 	recalled   map[protocol.ShardRef][]storedTask // of an earlier run; the feeder's
-	served     map[jobs.NodeID]bool
-	perUnit    time.Duration // moving average of a unit's time on a slot
+	perUnit    time.Duration                      // moving average of a unit's time on a slot
 	idleWhy    string
 	crowd      int           // donors that keepers know of, as heard since the last look
 	due        time.Duration // after which a keeper's lot falls on this worker; 0: not heard
@@ -170,9 +169,7 @@ type Stats struct {
 	Units   int // run and sealed, or revealed for own jobs
 	Done    int // of them, seen decided
 	Waiting int // sealed or revealed, not seen decided yet
-	CPU     time.Duration
 	GaveUp  int
-	For     int // submitters other than this node
 }
 
 // Working is what a worker does for one job now.
@@ -191,7 +188,7 @@ func New(cfg Config) *Worker {
 		cfg: cfg, rt: rt, account: newAccount(cfg.Disk, rt), shares: shares.New(), self: cfg.Signer.ID(), slots: slots,
 		ready: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), readyOwn: strand.NewQueue[*task](4 * jobs.MaxGrantHolds), finished: strand.NewQueue[*outcome](all),
 		tasks: map[taskKey]*task{}, infos: map[jobs.JobID]*jobInfo{}, settles: map[protocol.ShardRef]*settler{}, recalled: map[protocol.ShardRef][]storedTask{},
-		guests: make([]Guest, all), ownGuest: make([]bool, all), stopped: make([]bool, all), limit: cfg.Slots, served: map[jobs.NodeID]bool{}, ctx: context.Background(),
+		guests: make([]Guest, all), ownGuest: make([]bool, all), stopped: make([]bool, all), limit: cfg.Slots, ctx: context.Background(),
 	}
 }
 
@@ -231,7 +228,6 @@ func (w *Worker) Stats() Stats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.stats
-	s.For = len(w.served)
 	for _, st := range w.settles {
 		s.Waiting += st.waiting()
 	}

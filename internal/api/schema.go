@@ -77,7 +77,8 @@ type DonateStatus struct {
 	Until      *time.Time `json:"until"` // end of a pause; null: none set
 }
 
-// Today is what the node has given since midnight.
+// Today is what the node has given to others since midnight (UTC), over restarts too. Units count
+// when it is seen what became of them.
 type Today struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
 	Submitters int     `json:"submitters"`

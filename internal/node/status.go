@@ -6,6 +6,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/wasm"
+	"github.com/shoalgrid/shoal/worker"
 )
 
 // ID is this node's name and where others reach it.
@@ -70,8 +71,12 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 		seconds := ahead.Round(time.Millisecond).Seconds()
 		s.Grid.ClockSkewSeconds = &seconds
 	}
-	w := n.worker.Stats()
-	s.Today = api.Today{CPUSeconds: w.CPU.Seconds(), Submitters: w.For, Units: int64(w.Units), Accepted: int64(w.Done), Waiting: int64(w.Waiting)}
+	account, err := n.worker.Account()
+	if err != nil {
+		return nil, err
+	}
+	s.Today = todayOf(account, time.Now())
+	s.Today.Waiting = int64(n.worker.Stats().Waiting)
 	working, _ := n.worker.Working()
 	for _, j := range working {
 		s.Working = append(s.Working, api.Work{
@@ -90,6 +95,21 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// todayOf adds up what an account tells of the day.
+func todayOf(account []worker.Dealing, now time.Time) (t api.Today) {
+	day := now.Unix() / (24 * 60 * 60)
+	for _, d := range account {
+		if d.Day != day {
+			continue
+		}
+		t.Submitters++ // all beyond those that are told one by one count as one
+		t.CPUSeconds += d.CPU.Seconds()
+		t.Units += d.Units
+		t.Accepted += d.Accepted
+	}
+	return t
 }
 
 // newestNotices is how many of them a status has.
