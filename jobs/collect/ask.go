@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -83,6 +84,7 @@ func (c *Collector) ask(ctx context.Context, ref protocol.ShardRef, l *scheduler
 	if len(fresh) == 0 {
 		return nil
 	}
+	slices.SortFunc(fresh, func(a, b jobs.UnitAsk) int { return cmp.Compare(a.Unit, b.Unit) })
 	rs, err := jobs.SignBatch(c.trial.signer, c.trial.network, ref.Job, ref.Shard, &jobs.Ask{Units: fresh, Voters: whom})
 	if err != nil {
 		return err

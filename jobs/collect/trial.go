@@ -187,3 +187,10 @@ func (t *trial) seen() (trust.Suspicion, bool) {
 	defer t.mu.Unlock()
 	return t.accept.Suspicion(), t.accept.Degraded()
 }
+
+// nearest chooses which units to run next.
+func (t *trial) nearest(waiting, running [][]trust.Vote) []int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.book.Nearest(waiting, running, ownAtOnce)
+}

@@ -26,48 +26,83 @@ func (c *Collector) judgeShard(ctx context.Context, ref protocol.ShardRef, m *jo
 		return err
 	}
 	c.trial.convict(ledger)
-	var asks []jobs.UnitAsk
-	var done []judged
-	whom := c.trial.whom()
+	j := judging{Collector: c, ref: ref, manifest: m, ledger: ledger, set: set, whom: c.trial.whom()}
 	for _, n := range todo {
-		c.openVotes(ctx, ref, m, ledger, int(n), set)
-		v := ledger.Verdict(int(n))
-		if answer, ok := ledger.Final(int(n)); ok {
-			u, uerr := c.adopt(ctx, ref, m, ledger, n, answer, set)
-			if uerr != nil {
-				err = uerr // judging it again could contradict what was said
-				continue
-			}
-			done = append(done, judged{n, u})
-			continue
-		}
-		votes := votesOf(ledger, v, int(c.job.Head.Policy.Votes))
-		d := c.trial.decide(c.rt.Now(), ref, n, votes, unnamed(ledger, n, whom))
-		if d.Step == trust.More && exhausted(votes, whom) {
-			d.Step = trust.Run
-		}
-		switch d.Step {
-		case trust.Accept:
-			u, uerr := c.assembleAnswer(ctx, ref, m, ledger, int(n), d, set)
-			if uerr != nil {
-				err = uerr
-				continue
-			}
-			c.keepNames(ctx, ref, &m.Units[n], set)
-			done = append(done, judged{n, u})
-		case trust.More:
-			asks = append(asks, jobs.UnitAsk{Unit: n, Votes: uint8(min(len(v.Votes)+d.More, jobs.MaxVotes))})
-		case trust.Run:
-			asks = append(asks, jobs.UnitAsk{Unit: n, Votes: jobs.OwnRun})
+		if uerr := j.judge(ctx, n); uerr != nil {
+			err = uerr
 		}
 	}
-	if aerr := c.ask(ctx, ref, ledger, asks, whom); aerr != nil {
+	if aerr := c.ask(ctx, ref, ledger, append(j.asks, j.ownRuns()...), j.whom); aerr != nil {
 		err = aerr
 	}
-	if derr := c.keepJudged(ctx, ref, ledger, todo, done); derr != nil {
+	if derr := c.keepJudged(ctx, ref, ledger, todo, j.done); derr != nil {
 		err = derr
 	}
 	return err
+}
+
+// judging is one look at some units of a shard.
+type judging struct {
+	*Collector
+	ref      protocol.ShardRef
+	manifest *jobs.Manifest
+	ledger   *scheduler.Ledger
+	set      []jobs.NodeID // keepers
+	whom     []jobs.NodeID // donors that may vote late
+
+	done []judged
+	asks []jobs.UnitAsk
+	run  []uint16       // units that are for the submitter to run
+	said [][]trust.Vote // of each
+}
+
+// judge decides about one unit.
+func (j *judging) judge(ctx context.Context, n uint16) error {
+	j.openVotes(ctx, j.ref, j.manifest, j.ledger, int(n), j.set)
+	v := j.ledger.Verdict(int(n))
+	if answer, ok := j.ledger.Final(int(n)); ok { // judging it again could contradict what was said
+		u, err := j.adopt(ctx, j.ref, j.manifest, j.ledger, n, answer, j.set)
+		if err == nil {
+			j.done = append(j.done, judged{n, u})
+		}
+		return err
+	}
+	votes := votesOf(j.ledger, v, int(j.job.Head.Policy.Votes))
+	d := j.trial.decide(j.rt.Now(), j.ref, n, votes, unnamed(j.ledger, n, j.whom))
+	if d.Step == trust.More && exhausted(votes, j.whom) {
+		d.Step = trust.Run
+	}
+	switch d.Step {
+	case trust.Accept:
+		u, err := j.assembleAnswer(ctx, j.ref, j.manifest, j.ledger, int(n), d, j.set)
+		if err != nil {
+			return err
+		}
+		j.keepNames(ctx, j.ref, &j.manifest.Units[n], j.set)
+		j.done = append(j.done, judged{n, u})
+	case trust.More:
+		j.asks = append(j.asks, jobs.UnitAsk{Unit: n, Votes: uint8(min(len(v.Votes)+d.More, jobs.MaxVotes))})
+	case trust.Run:
+		j.run, j.said = append(j.run, n), append(j.said, votes)
+	}
+	return nil
+}
+
+// ownRuns are the asks for the units that the submitter is to run next, the most useful first.
+func (j *judging) ownRuns() (asks []jobs.UnitAsk) {
+	var running, waiting [][]trust.Vote
+	var units []uint16
+	for i, n := range j.run {
+		if j.ledger.Asked(int(n)) == jobs.OwnRun {
+			running = append(running, j.said[i])
+			continue
+		}
+		waiting, units = append(waiting, j.said[i]), append(units, n)
+	}
+	for _, i := range j.trial.nearest(waiting, running) {
+		asks = append(asks, jobs.UnitAsk{Unit: units[i], Votes: jobs.OwnRun})
+	}
+	return asks
 }
 
 // votesOf are a unit's votes as its acceptance sees them. Who gave an input up has not voted; a

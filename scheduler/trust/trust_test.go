@@ -298,6 +298,30 @@ func TestTheBudgetOfAnAlarmEnds(t *testing.T) {
 	}
 }
 
+// What the submitter runs itself are the units of whom it has met already, so that a few come to
+// stand; who stands, is late or is out is no reason.
+func TestOwnRunsVouchForTheNearest(t *testing.T) {
+	strangers, half, proven := []Vote{vote(1, 1), vote(2, 1)}, []Vote{vote(3, 1), vote(4, 1)}, []Vote{vote(5, 1), vote(6, 2)}
+	for _, c := range []struct {
+		name           string
+		book           *Book
+		units, running [][]Vote
+		most           int
+		want           []int
+	}{
+		{"nothing to choose from", book(), nil, nil, 4, nil},
+		{"nobody is known: the first, and those it makes known", book(), [][]Vote{strangers, half, strangers}, nil, 2, []int{0, 2}},
+		{"half known first", book(0, 0, 3, 2), [][]Vote{strangers, half}, nil, 2, []int{1, 0}},
+		{"one that runs already counts", book(), [][]Vote{strangers, half}, [][]Vote{half}, 1, []int{1}},
+		{"who stands needs nobody's word", book(0, 0, 0, 0, 90, 90), [][]Vote{proven, strangers}, nil, 2, []int{1, 0}},
+		{"a late vote earns nothing", book(), [][]Vote{{late(vote(1, 1)), late(vote(2, 1))}, {vote(3, 1)}}, nil, 1, []int{1}},
+	} {
+		if got := c.book.Nearest(c.units, c.running, c.most); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, not %v", c.name, got, c.want)
+		}
+	}
+}
+
 // Who said two things is burned whatever else is known of it: its votes count no more, and what it
 // decided with others is judged again, which asks for somebody new.
 func TestTheConvictedIsBurned(t *testing.T) {
