@@ -113,6 +113,10 @@ func (l *Ledger) drawn(now time.Time) {
 	}
 }
 
+// DrawnSince tells a ledger that was read from disk that its seeds may have been known here since a
+// time: who was met later is taken for one who could choose its name by them.
+func (l *Ledger) DrawnSince(t time.Time) { l.drawn(t) }
+
 // secrets are what the seeds are made of: the keepers', and by number the submitter's, of several
 // the one with the smallest id.
 func (l *Ledger) secrets() (base []byte, own map[uint16]*jobs.Record) {

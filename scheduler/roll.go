@@ -35,11 +35,12 @@ type Place struct {
 }
 
 // Roll is what one keeper knows of workers, beyond any one shard: since when it has met each, what
-// it holds, how often it asks, and whether it stands by what it seals. It is bounded, and
-// forgotten with the process. It is not safe for concurrent use.
+// it holds, how often it asks, and whether it stands by what it seals. It is bounded; what of it is
+// to outlive the process Changed gives and Restore takes. It is not safe for concurrent use.
 type Roll struct {
 	workers  map[jobs.NodeID]*onRoll
 	networks map[string]*network
+	dirty    map[jobs.NodeID]bool // changed since Changed was asked
 }
 
 type onRoll struct {
@@ -89,7 +90,7 @@ func (b *bucket) take(now time.Time, burst, rate float64) bool {
 
 // NewRoll makes an empty roll.
 func NewRoll() *Roll {
-	return &Roll{workers: map[jobs.NodeID]*onRoll{}, networks: map[string]*network{}}
+	return &Roll{workers: map[jobs.NodeID]*onRoll{}, networks: map[string]*network{}, dirty: map[jobs.NodeID]bool{}}
 }
 
 // Meet notes that a node was heard of.
@@ -103,6 +104,7 @@ func (r *Roll) entry(now time.Time, n jobs.NodeID) *onRoll {
 		}
 		w = &onRoll{met: now, seen: now, held: map[Place]held{}}
 		r.workers[n] = w
+		r.dirty[n] = true
 	}
 	return w
 }
@@ -127,6 +129,7 @@ func (r *Roll) thin() {
 	for _, n := range names[:len(names)/8] {
 		r.move(n, r.workers[n], "")
 		delete(r.workers, n)
+		r.dirty[n] = true
 	}
 }
 
@@ -225,13 +228,18 @@ func (r *Roll) Holds(now time.Time, worker jobs.NodeID, at Place, n int, until t
 // Learn takes in what a shard has learnt of workers.
 func (r *Roll) Learn(now time.Time, d Dealings) {
 	for _, n := range d.Proven {
-		r.entry(now, n).proven = true
+		w := r.entry(now, n)
+		r.dirty[n] = r.dirty[n] || !w.proven
+		w.proven = true
 	}
 	for _, n := range d.Convicted {
-		r.entry(now, n).convicted = true
+		w := r.entry(now, n)
+		r.dirty[n] = r.dirty[n] || !w.convicted
+		w.convicted = true
 	}
 	for _, n := range d.Silent {
 		r.entry(now, n).silence(now)
+		r.dirty[n] = true
 	}
 }
 

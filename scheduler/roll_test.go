@@ -147,3 +147,82 @@ func TestRollNeverAdmitsTooMuch(t *testing.T) {
 		}
 	})
 }
+
+// What a keeper knows of workers outlives its process, by whatever clock the next one runs: since
+// when they are known, whether they have proved themselves, and what is held against them.
+func TestTheRollOutlivesItsProcess(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, now, date := NewRoll(), epoch, int64(1_790_000_000)
+		kept := map[jobs.NodeID][]byte{}
+		keep := func() {
+			changes := r.Changed(now, date)
+			if rapid.Bool().Draw(t, "fails") {
+				r.Unkept(changes)
+				changes = r.Changed(now, date)
+			}
+			for _, c := range changes {
+				kept[c.Worker] = c.Record
+			}
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			step := rapid.Int64Range(0, 100_000).Draw(t, "seconds")
+			now, date = now.Add(time.Duration(step)*time.Second), date+step
+			n := worker(rapid.IntRange(0, 4).Draw(t, "who"))
+			switch rapid.IntRange(0, 5).Draw(t, "event") {
+			case 0:
+				r.Meet(now, n)
+			case 1:
+				r.Admit(now, n, "")
+			case 2:
+				r.Learn(now, Dealings{Proven: []jobs.NodeID{n}})
+			case 3:
+				r.Learn(now, Dealings{Silent: []jobs.NodeID{n, n}})
+			case 4:
+				if rapid.IntRange(0, 5).Draw(t, "guilty") == 0 {
+					r.Learn(now, Dealings{Convicted: []jobs.NodeID{n}})
+				}
+			case 5:
+				keep()
+			}
+		}
+		keep()
+		off := rapid.Int64Range(0, 1_000_000).Draw(t, "off")
+		then := epoch.Add(time.Duration(rapid.Int64Range(0, 1e6).Draw(t, "clock")) * time.Second)
+		next := NewRoll()
+		for n, record := range kept {
+			if err := next.Restore(then, date+off, n, record); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(next.Changed(then, date+off)) != 0 {
+			t.Fatal("what was restored is to be written again")
+		}
+		later, then := now.Add(time.Duration(off)*time.Second), then
+		for n, w := range r.workers {
+			a, b := r.Applicant(later, n, ""), next.Applicant(then, n, "")
+			if later.Sub(a.Met) != then.Sub(b.Met) || a.Proven != b.Proven || w.out(later) != next.workers[n].out(then) || (a.Room > 0) != (b.Room > 0) {
+				t.Fatalf("%+v at %s became %+v at %s", a, later, b, then)
+			}
+		}
+	})
+}
+
+// A date that cannot be, or a record of somebody else's making, changes nothing for long.
+func TestTheRollTakesNoNonsense(t *testing.T) {
+	r, eve := NewRoll(), worker(0)
+	record := jobs.Encode(remembered{Met: 1 << 62, Barred: 1 << 62, Silent: 1 << 31, Bars: 1 << 31})
+	if err := r.Restore(epoch, 1_790_000_000, eve, record); err != nil {
+		t.Fatal(err)
+	}
+	if a := r.Applicant(epoch, eve, ""); a.Met.After(epoch) {
+		t.Errorf("met at %s, in the future", a.Met)
+	}
+	if _, ok := r.Admit(epoch.Add(barMost), eve, ""); !ok {
+		t.Error("barred for longer than anybody can be")
+	}
+	for _, bad := range [][]byte{nil, {0}, record[:len(record)-1], append(record[:len(record):len(record)], 0), make([]byte, maxRemembered+1)} {
+		if NewRoll().Restore(epoch, 0, eve, bad) == nil {
+			t.Errorf("%x was taken", bad)
+		}
+	}
+}

@@ -109,7 +109,9 @@ func New(cfg Config) (*Keeper, error) {
 		cfg: cfg, rt: strand.Or(cfg.Runtime), self: cfg.Signer.ID(), verify: client.Remembering(cfg.Verify),
 		shards: map[protocol.ShardRef]*shard{}, fetches: strand.NewGate(fetchParallel), ctx: context.Background(),
 	}
-	k.roll.workers = scheduler.NewRoll()
+	if err := k.recall(); err != nil {
+		return nil, err
+	}
 	err := cfg.Disk.Scan([]byte{metaPrefix}, func(_, value []byte) error {
 		s, err := k.openShard(value)
 		if err != nil {
@@ -140,7 +142,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.hurry(k.rt.Now().Add(repairSoon))
 		}
 		k.maintain(ctx, k.rt.Now())
+		k.keepRoll(ctx, k.rt.Now())
 	}
+	k.roll.keptAt = time.Time{}
+	k.keepRoll(context.WithoutCancel(ctx), k.rt.Now())
 	return nil
 }
 
@@ -272,6 +277,7 @@ func (k *Keeper) load(s *shard) error {
 		return err
 	}
 	ledger.GoOnFrom(s.seen)
+	ledger.DrawnSince(s.since)
 	s.ledger, s.resting, s.payloads = ledger, nil, true
 	s.touched, s.used = k.rt.Now(), k.rt.Now()
 	s.hold()

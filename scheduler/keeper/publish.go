@@ -16,7 +16,7 @@ import (
 // publish takes a shard into custody: once its program and inputs are here, it answers with a
 // signed receipt. What is receipted is not dropped before its end.
 func (k *Keeper) publish(ctx context.Context, from jobs.NodeID, q *protocol.PublishRequest) (*protocol.PublishAnswer, error) {
-	s, err := k.newShard(meta{Head: q.Head, Shard: q.Shard, Manifest: q.Manifest, Proof: q.Proof})
+	s, err := k.newShard(meta{Head: q.Head, Shard: q.Shard, Manifest: q.Manifest, Proof: q.Proof, Since: k.rt.Date()})
 	if err != nil {
 		return nil, protocol.Refuse(protocol.Bad, "%v", err)
 	}
@@ -244,7 +244,7 @@ func (k *Keeper) receipt(ctx context.Context, s *shard) (*jobs.Record, error) {
 // Adopt keeps a shard of this node's own job, whose blobs are here. Local shards stay on this
 // node and are told to nobody.
 func (k *Keeper) Adopt(ctx context.Context, head []byte, shardNumber uint32, manifest []byte, proof []jobs.Digest, local bool) error {
-	s, err := k.newShard(meta{Head: head, Shard: shardNumber, Manifest: manifest, Proof: proof, Local: local, Complete: true})
+	s, err := k.newShard(meta{Head: head, Shard: shardNumber, Manifest: manifest, Proof: proof, Local: local, Complete: true, Since: k.rt.Date()})
 	if err != nil {
 		return err
 	}

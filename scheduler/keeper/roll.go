@@ -1,10 +1,13 @@
 package keeper
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/jobs/disk"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
@@ -18,6 +21,63 @@ type roll struct {
 	workers *scheduler.Roll
 	donors  int
 	counted time.Time
+	keptAt  time.Time // when it was last written; only Run's strand looks
+}
+
+// rollPrefix begins, on disk, what is to be known of a worker after a restart.
+const rollPrefix = 'w'
+
+// keepEvery is how often what has changed of the roll is written.
+const keepEvery = time.Minute
+
+// recall takes up the roll as it was kept.
+func (k *Keeper) recall() error {
+	k.roll.workers = scheduler.NewRoll()
+	now, date := k.rt.Now(), k.rt.Date()
+	return k.cfg.Disk.Scan([]byte{rollPrefix}, func(key, value []byte) error {
+		err := fmt.Errorf("under a key of %d bytes", len(key))
+		if len(key) == 1+len(jobs.NodeID{}) {
+			err = k.roll.workers.Restore(now, date, jobs.NodeID(key[1:]), value)
+		}
+		if err != nil {
+			k.cfg.Logger.Warn("what was known of a worker is not readable, forgotten", "error", err)
+		}
+		return nil
+	})
+}
+
+// keepRoll writes what has changed of the roll, now and then.
+func (k *Keeper) keepRoll(ctx context.Context, now time.Time) {
+	if now.Sub(k.roll.keptAt) < keepEvery {
+		return
+	}
+	k.roll.keptAt = now
+	k.roll.mu.Lock()
+	changes := k.roll.workers.Changed(now, k.rt.Date())
+	k.roll.mu.Unlock()
+	var put []disk.Pair
+	var gone [][]byte
+	for _, c := range changes {
+		key := append([]byte{rollPrefix}, c.Worker[:]...)
+		if c.Record == nil {
+			gone = append(gone, key)
+		} else {
+			put = append(put, disk.Pair{Key: key, Value: c.Record})
+		}
+	}
+	var err error
+	if len(put) > 0 {
+		err = k.cfg.Disk.Put(ctx, put...)
+	}
+	if len(gone) > 0 && err == nil {
+		err = k.cfg.Disk.Delete(ctx, gone...)
+	}
+	if err != nil {
+		k.cfg.Logger.Debug("what is known of workers is not written", "error", err)
+		k.roll.mu.Lock()
+		k.roll.workers.Unkept(changes)
+		k.roll.mu.Unlock()
+	}
 }
 
 // meet notes that a node has spoken with this one.

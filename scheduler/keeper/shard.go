@@ -38,7 +38,8 @@ type meta struct {
 	Manifest []byte
 	Proof    []jobs.Digest
 	Local    bool
-	Complete bool // the program and every input are here
+	Complete bool  // the program and every input are here
+	Since    int64 // Unix seconds, when it was first published here
 }
 
 // shard is one shard kept here.
@@ -66,6 +67,7 @@ type shard struct {
 	heirsAt  time.Time // when heirs were last named
 	syncAt   time.Time
 	begunAt  time.Time // when it was first published here, in this run
+	since    time.Time // the same, in whichever run: no seed is older
 	closedAt time.Time // when this node first saw the job closed
 	busy     bool      // a repair or sync is under way
 	fetching map[jobs.Digest]time.Time
@@ -98,7 +100,7 @@ func (k *Keeper) newShard(m meta) (*shard, error) {
 	}
 	return &shard{
 		ref: protocol.ShardRef{Job: job.ID, Shard: m.Shard}, job: job, manifest: manifest, meta: m,
-		local: m.Local, complete: m.Complete, begunAt: k.rt.Now(),
+		local: m.Local, complete: m.Complete, begunAt: k.rt.Now(), since: scheduler.Undated(m.Since, k.rt.Now(), k.rt.Date()),
 		fetching: map[jobs.Digest]time.Time{}, unwritten: map[jobs.Digest]bool{},
 	}, nil
 }
