@@ -19,9 +19,11 @@ type progress struct {
 	quit  chan struct{} // closed to end the drawing goroutine
 	ended chan struct{} // closed by it
 
-	mu   sync.Mutex
-	last *api.Job // the newest reading
-	line string   // what is shown
+	mu      sync.Mutex
+	last    *api.Job // the newest reading
+	step    phase    // what goes on before there is one
+	taken   int64    // answers that were delivered
+	waiting bool     // for answers, not for the job
 }
 
 // startProgress shows readings until stop.
@@ -33,26 +35,43 @@ func startProgress(u *ui) *progress {
 
 // update takes a new reading.
 func (p *progress) update(j *api.Job) {
-	line := progressLine(j)
-	if p.ui.screen.tty {
-		line = bar(j) + " " + line
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last, p.line = j, line
+	p.last = j
 }
 
 // tell takes what goes on before there is a reading.
-func (p *progress) tell(line string) {
+func (p *progress) tell(step phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.line = line
+	p.step = step
 }
 
-func (p *progress) shown() string {
+// collecting says that the job is as it is, and its answers are on their way.
+func (p *progress) collecting(j *api.Job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.line
+	p.last, p.waiting = j, true
+}
+
+// took counts an answer that was delivered.
+func (p *progress) took() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken++
+}
+
+// now is the stretch that the job is on.
+func (p *progress) now() phase {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.last == nil:
+		return p.step
+	case p.waiting || p.last.Final && p.taken > 0:
+		return collectPhase(p.taken, p.last)
+	}
+	return runPhase(p.last)
 }
 
 // reading is the newest one, or nil.
@@ -82,12 +101,12 @@ func (p *progress) draw() {
 		case <-p.quit:
 			return
 		case <-tick.C:
-			switch line := p.shown(); {
-			case line == "":
+			switch now := p.now(); {
+			case now.words == "":
 			case p.ui.screen.tty:
-				p.ui.live(line)
+				p.ui.live(now.onTerminal())
 			default:
-				p.ui.say("%s", line)
+				p.ui.say("%s", now.plain())
 			}
 		}
 	}

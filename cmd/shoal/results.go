@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,14 @@ func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags
 				return err
 			}
 		}
-		if err := s.Results(ctx, j.Job, o, d.take); err != nil {
+		shown := startProgress(p.ui)
+		shown.collecting(j)
+		err := s.Results(ctx, j.Job, o, func(r api.Result, output io.Reader) error {
+			shown.took()
+			return d.take(r, output)
+		})
+		shown.stop()
+		if err != nil {
 			return err
 		}
 		return d.finish(j)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -90,7 +91,10 @@ func (w *wait) deliver(ctx context.Context, d *delivery) error {
 	})
 	aside.Go(func() { w.aside(side, "offer the job to the grid", w.offerSoon(side)) })
 
-	err := w.s.Results(ctx, w.id, api.ResultsOptions{Follow: true}, d.take)
+	err := w.s.Results(ctx, w.id, api.ResultsOptions{Follow: true}, func(r api.Result, output io.Reader) error {
+		shown.took()
+		return d.take(r, output)
+	})
 	endSide()
 	aside.Wait()
 	shown.stop()

@@ -236,26 +236,60 @@ func TestRunDeliversAsAnswersCome(t *testing.T) {
 	}
 }
 
-// A submission says what it does while it is under way, of itself and of no other.
-func TestSubmitShowsItsSteps(t *testing.T) {
+// moving is a puppet whose job goes on as the test says.
+type moving struct {
+	*puppet
+	readings chan api.Job
+}
+
+func (n moving) Watch(ctx context.Context, _ string, f func(*api.Job) error) error {
+	for {
+		select {
+		case j := <-n.readings:
+			n.change(func(now *api.Job) { *now = j })
+			if err := f(&j); err != nil || j.Final {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// A job is shown on each stretch of its way, with a bar on a terminal, and of no other submission.
+func TestEveryPhaseIsShown(t *testing.T) {
 	dir := t.TempDir()
-	n := newPuppet(t)
+	n := moving{newPuppet(t), make(chan api.Job)}
 	n.hold = make(chan struct{})
-	said := newSafeBuffer()
-	p := newProgram(strings.NewReader(""), io.Discard, said, func(o nodeOptions) (gridNode, error) { return n, os.MkdirAll(o.Home, 0o700) })
+	said, out := newSafeBuffer(), newSafeBuffer()
+	p := newProgram(strings.NewReader(""), out, said, func(o nodeOptions) (gridNode, error) { return n, os.MkdirAll(o.Home, 0o700) })
 	p.ui.screen.tty = true
 	code := make(chan int, 1)
 	go func() {
-		code <- p.run(t.Context(), []string{"submit", programFile(t, dir), "--range", "1..2", "--home", filepath.Join(dir, "home")})
+		code <- p.run(t.Context(), []string{"run", programFile(t, dir), "--range", "1..2", "--local", "--home", filepath.Join(dir, "home")})
 	}()
 	sub := <-n.submitted
-	n.mu.Lock()
-	n.steps = []api.Submitting{{Tag: sub.Tag, Step: api.StepPlacing, Receipts: 3, Asked: 5}, {Tag: "other", Step: api.StepReading}}
-	n.mu.Unlock()
-	said.awaits("[############........] 3 of 5 copies held")
+	step := func(s api.Submitting, shows string) {
+		s.Tag, s.Step = sub.Tag, api.StepPlacing
+		n.mu.Lock()
+		n.steps = []api.Submitting{s, {Tag: "other", Step: api.StepReading}}
+		n.mu.Unlock()
+		said.awaits(shows)
+	}
+	step(api.Submitting{Asked: 5, Bytes: 40 << 20, Sent: 10 << 20}, "upload  [#####...............] 10 MiB sent, the job has 40 MiB")
+	step(api.Submitting{Asked: 5, Bytes: 40 << 20, Sent: 90 << 20, Receipts: 3}, "custody [############........] 3 of 5 copies held")
 	close(n.hold)
-	if got := <-code; got != 0 || strings.Contains(said.String(), "reading") {
-		t.Errorf("exit code %d, said %q", got, said.String())
+	n.readings <- *openJob()
+	said.awaits("run     [##############......] 84/120 inputs")
+	n.deliver <- api.Result{N: 1, Name: "one\n", Outcome: api.OutcomeOK}
+	j := *doneJob()
+	j.Inputs = api.Inputs{Total: 2, Done: 2}
+	n.readings <- j
+	said.awaits("collect [##########..........] 1 of 2 answers taken")
+	n.deliver <- api.Result{N: 2, Name: "two\n", Outcome: api.OutcomeOK}
+	close(n.deliver)
+	if got := <-code; got != 0 || strings.Contains(said.String(), "reading") || out.String() != "one\ntwo\n" {
+		t.Errorf("exit code %d, said %q, wrote %q", got, said.String(), out.String())
 	}
 }
 

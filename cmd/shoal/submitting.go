@@ -27,7 +27,7 @@ func (p *program) submit(ctx context.Context, s *session, sub api.Submission, li
 			}
 			for i := range list {
 				if list[i].Tag == sub.Tag {
-					shown.tell(stepLine(&list[i]))
+					shown.tell(submitPhase(&list[i]))
 				}
 			}
 		}

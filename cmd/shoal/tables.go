@@ -66,42 +66,6 @@ func rate(perSecond float64) string {
 	return fmt.Sprintf("%.1f/h", perSecond*3600)
 }
 
-const barWidth = 20
-
-// bar draws the share of inputs that are done.
-func bar(j *api.Job) string { return barOf(j.Inputs.Done, j.Inputs.Total) }
-
-func barOf(part, whole int64) string {
-	done := 0
-	if whole > 0 {
-		done = int(barWidth * max(0, min(part, whole)) / whole)
-	}
-	return "[" + strings.Repeat("#", done) + strings.Repeat(".", barWidth-done) + "]"
-}
-
-// stepLine is what a submission does now, in one line.
-func stepLine(s *api.Submitting) string {
-	switch s.Step {
-	case api.StepReading:
-		return "reading program and inputs"
-	case api.StepTrying:
-		return fmt.Sprintf("%s: trying a few of them, 10 s at most", count(s.Inputs, "input"))
-	case api.StepSeeking:
-		return "looking for nodes that could hold it"
-	}
-	if s.Asked == 0 {
-		return "placing it"
-	}
-	line := fmt.Sprintf("%s %d of %d copies held", barOf(s.Receipts, s.Asked), s.Receipts, s.Asked)
-	if s.Parts > 1 {
-		line += fmt.Sprintf(" · %d of %d parts placed", s.Placed, s.Parts)
-	}
-	if s.Sent > 0 {
-		line += fmt.Sprintf(" · %s sent, the job has %s", size(s.Sent), size(s.Bytes))
-	}
-	return line
-}
-
 // statusTable is a node at a glance.
 func statusTable(w io.Writer, s *api.Status) {
 	row := func(label, format string, args ...any) {

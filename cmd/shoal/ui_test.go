@@ -95,9 +95,14 @@ func TestTables(t *testing.T) {
 	text.WriteString("\n")
 	for _, s := range []api.Submitting{
 		{Step: api.StepReading}, {Step: api.StepTrying, Inputs: 1200}, {Step: api.StepSeeking},
-		{Step: api.StepPlacing}, {Step: api.StepPlacing, Parts: 12, Placed: 3, Receipts: 21, Asked: 25, Bytes: 40 << 20, Sent: 12 << 20},
+		{Step: api.StepPlacing}, {Step: api.StepPlacing, Bytes: 4096, Asked: 5}, {Step: api.StepPlacing, Bytes: 40 << 20, Sent: 12 << 20, Asked: 25, Parts: 12},
+		{Step: api.StepPlacing, Parts: 12, Placed: 3, Receipts: 21, Asked: 25, Bytes: 40 << 20, Sent: 80 << 20},
+		{Step: api.StepPlacing, Parts: 1, Receipts: 3, Asked: 5, Bytes: 4096},
 	} {
-		text.WriteString(stepLine(&s) + "\n")
+		text.WriteString(submitPhase(&s).onTerminal() + "\n" + submitPhase(&s).plain() + "\n")
+	}
+	for _, s := range []phase{runPhase(openJob()), collectPhase(40, openJob())} {
+		text.WriteString(s.onTerminal() + "\n" + s.plain() + "\n")
 	}
 	golden(t, "tables.txt", text.String())
 }
@@ -204,7 +209,7 @@ func TestProgressLines(t *testing.T) {
 		p.update(openJob())
 		time.Sleep(20 * time.Second)
 		p.stop()
-		want := strings.Repeat("84/120 inputs · 1 failed · 3 donors · 9.0/min · 2 min to 9 min left\n", 2)
+		want := strings.Repeat("run: 84/120 inputs · 1 failed · 3 donors · 9.0/min · 2 min to 9 min left\n", 2)
 		if text.String() != want {
 			t.Errorf("said %q", text.String())
 		}

@@ -233,6 +233,38 @@ func TestWatchInATerminal(t *testing.T) {
 	term.until("(?m)^echo$\n^icanon$")
 }
 
+// TestBarsInATerminal runs a job in a real terminal: its bar is there and goes, and nothing is
+// coloured for who wants no colours.
+func TestBarsInATerminal(t *testing.T) {
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("needs tmux, which gives a terminal")
+	}
+	exe := gridtest.Build(t)
+	g := gridtest.New(t, exe)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "burner.wasm")
+	if err := os.WriteFile(program, burner(1_000_000_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run := exe + " run " + program + " --range 10000000..10000039 --local --home " + filepath.Join(dir, "home")
+	for i, env := range []string{"", "NO_COLOR=1 "} {
+		term := newTerminal(t, g, 100, 24)
+		term.keys(env+run+fmt.Sprintf(" --seed %d > %s; echo ended", i, filepath.Join(dir, "out")), "Enter")
+		term.until(`run     \[#*\.*\] \d+/40 inputs`)
+		term.keys("C-c")
+		term.until("stopped: what is done is kept")
+		term.until("(?m)^ended$")
+		if screen := term.screen(); strings.Contains(screen, "run     [") {
+			t.Errorf("the bar stays:\n%s", screen)
+		}
+		term.keys(env+exe+" run nosuch.wasm", "Enter")
+		term.until("error: program nosuch.wasm")
+		if coloured := strings.Contains(term.tmux("capture-pane", "-p", "-e"), "\x1b[31m"); coloured != (env == "") {
+			t.Errorf("%scoloured: %v", env, coloured)
+		}
+	}
+}
+
 // terminal is a shell in a tmux session of its own.
 type terminal struct {
 	t      *testing.T

@@ -129,14 +129,12 @@ func (n *Node) awaitKeepers(ctx context.Context, d time.Duration) {
 
 // placing tells how far the placing of a job is.
 func (n *Node) placing(job *jobs.Job, tag string) func(submit.Placing) {
-	before := n.sent.Load()
-	n.steps.tell(tag, func(x *api.Submitting) {
-		x.Step, x.Units, x.Bytes = api.StepPlacing, int64(job.Head.Units), n.store.Blobs().Held(submit.Owner(job.ID))
+	n.steps.placing(tag, n.sent.Load(), func(x *api.Submitting) {
+		x.Units, x.Bytes = int64(job.Head.Units), n.store.Blobs().Held(submit.Owner(job.ID))
 	})
 	return func(p submit.Placing) {
 		n.steps.tell(tag, func(x *api.Submitting) {
 			x.Parts, x.Placed, x.Receipts, x.Asked = int64(p.Shards), int64(p.Placed), int64(p.Receipts), int64(p.Asked)
-			x.Sent = n.sent.Load() - before
 		})
 	}
 }
