@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -121,6 +122,40 @@ func TestWhatIsSetAsideIsGivenBack(t *testing.T) {
 	}
 	if w.ran(&outcome{task: runs}); w.Aside(bad.job.ID) != "" {
 		t.Error("it runs here, and is set aside all the same")
+	}
+}
+
+// Each time that a job is set aside without a unit that ran in between, it is for twice as long.
+func TestSetAsideAgainAndAgain(t *testing.T) {
+	loop := strand.NewLoop(1)
+	defer loop.Stop()
+	m := loop.Machine(0, 0)
+	w := &Worker{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, rt: m, infos: map[jobs.JobID]*jobInfo{}, ctx: context.Background()}
+	info := &jobInfo{job: &jobs.Job{ID: jobs.JobID{1}}}
+	w.infos[info.job.ID] = info
+	var lasted []time.Duration
+	m.Go(func() {
+		for range 4 {
+			for range strikes {
+				w.strike(info, "it was killed")
+			}
+			for began := m.Now(); ; {
+				if w.Aside(info.job.ID) == "" {
+					lasted = append(lasted, m.Now().Sub(began))
+					break
+				}
+				if strand.Sleep(w.ctx, m, time.Second) != nil {
+					return
+				}
+			}
+			if len(lasted) == 3 {
+				w.ran(&outcome{task: &task{info: info}})
+			}
+		}
+	})
+	loop.Run(func() bool { return len(lasted) == 4 || loop.Elapsed() > time.Hour })
+	if want := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, time.Minute}; !slices.Equal(lasted, want) {
+		t.Errorf("set aside for %v, not %v", lasted, want)
 	}
 }
 

@@ -145,13 +145,12 @@ func Decide(w Wishes, r Readings, s *State, now time.Time) Decision {
 
 // used reports whether a person sits at the machine.
 func (s *State) used(w *Wishes, r *Readings, now time.Time) bool {
-	if s.input.After(now) {
-		s.input = now // the clock was put back
-	}
-	if r.Idle.OK {
-		if at := now.Add(-max(r.Idle.Value, 0)); at.After(s.input) {
-			s.input = at
-		}
+	putBack := s.input.After(now)
+	switch at := now.Add(-max(r.Idle.Value, 0)); {
+	case r.Idle.OK && (putBack || at.After(s.input)):
+		s.input = at
+	case putBack: // and nobody tells
+		s.input = now
 	}
 	touched := !s.input.IsZero() && now.Sub(s.input) < w.IdleAfter
 	return s.inUse.see(now, s.input, touched, 0)

@@ -280,3 +280,39 @@ func TestClockJumps(t *testing.T) {
 		}
 	}
 }
+
+// A clock that is put back just when it is over what made guests stop, or fewer of them run, makes
+// the wait begin anew: it is no longer than it would have been, and not the hour longer that the
+// clock shows.
+func TestAClockPutBackWhileWaiting(t *testing.T) {
+	for name, c := range map[string]struct {
+		begins func(*Wishes, *Readings)
+		wait   time.Duration
+	}{
+		"battery":    {func(_ *Wishes, r *Readings) { r.OnBattery = Know(true) }, batteryHold},
+		"others":     {func(_ *Wishes, r *Readings) { r.Others = Know(0.9) }, busyHold},
+		"a program":  {func(w *Wishes, r *Readings) { r.Programs = Know([]string{"steam"}) }, programHold},
+		"disk":       {func(_ *Wishes, r *Readings) { r.DiskFree = Know[uint64](1 << 30) }, diskHold},
+		"heat":       {func(_ *Wishes, r *Readings) { r.Temperature = Know(95.0) }, hotStep},
+		"memory":     {func(_ *Wishes, r *Readings) { r.MemoryFree = Know[uint64](1 << 30) }, roomyStep},
+		"overheated": {func(_ *Wishes, r *Readings) { r.Temperature = Know(130.0) }, hotStep},
+	} {
+		w, r, s, at := Default(), machine(), &State{}, noon()
+		w.PauseFor = []string{"steam"}
+		whole := Decide(w, r, s, at)
+		c.begins(&w, &r)
+		if d := Decide(w, r, s, at.Add(time.Second)); d.Slots == whole.Slots && d.Taking {
+			t.Errorf("%s: nothing has changed: %+v", name, d)
+		}
+		r, at = machine(), at.Add(-time.Hour)
+		waited := time.Duration(0)
+		for ; waited <= 2*c.wait; waited += time.Second {
+			if d := Decide(w, r, s, at.Add(waited)); d.Slots == whole.Slots && d.Taking {
+				break
+			}
+		}
+		if waited != c.wait {
+			t.Errorf("%s: all is as before after %s, not %s", name, waited, c.wait)
+		}
+	}
+}
