@@ -240,7 +240,8 @@ type Machine struct {
 	dead   bool
 	fibers map[*fiber]struct{}
 	parked []*fiber // could go on, but for the suspension
-	asleep bool
+	asleep bool     // nothing of it runs
+	still  bool     // its steady clock stands
 
 	since time.Duration // world time at which steady was right
 	base  time.Duration // the steady clock then
@@ -260,7 +261,7 @@ func (l *Loop) Machine(ppm int64, off time.Duration) *Machine {
 
 // steady is the machine's monotonic clock: it stands while the machine is suspended.
 func (m *Machine) steady() time.Duration {
-	if m.asleep {
+	if m.still {
 		return m.base
 	}
 	d := m.loop.now - m.since
@@ -297,7 +298,7 @@ func (m *Machine) Kill() {
 	if m.dead {
 		return
 	}
-	m.dead, m.asleep = true, false
+	m.dead, m.asleep, m.still = true, false, false
 	m.loop.machines = slices.DeleteFunc(m.loop.machines, func(o *Machine) bool { return o == m })
 	m.loop.ready = append(m.loop.ready, m.parked...)
 	m.parked = nil
@@ -324,17 +325,29 @@ func (m *Machine) Check() {
 // Suspend stops the machine, as closing a lid does; Resume lets it go on. Its steady clock stands
 // meanwhile, its calendar does not.
 func (m *Machine) Suspend() {
-	if !m.asleep && !m.dead {
-		m.base, m.asleep = m.steady(), true
+	m.Stall()
+	m.Freeze()
+}
+
+// Freeze stops the machine as SIGSTOP stops a process: its clocks go on.
+func (m *Machine) Freeze() { m.asleep = !m.dead }
+
+// Stall lets the machine's steady clock stand while everything else goes on.
+func (m *Machine) Stall() {
+	if !m.still && !m.dead {
+		m.base, m.still = m.steady(), true
 	}
 }
 
-// Resume ends a suspension.
+// Resume ends a suspension, a freeze or a stall.
 func (m *Machine) Resume() {
+	if m.still {
+		m.still, m.since = false, m.loop.now
+	}
 	if !m.asleep {
 		return
 	}
-	m.asleep, m.since = false, m.loop.now
+	m.asleep = false
 	m.loop.ready = append(m.loop.ready, m.parked...)
 	m.parked = nil
 }

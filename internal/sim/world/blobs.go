@@ -59,7 +59,7 @@ func (v view) Put(r io.Reader, limit uint64) (jobs.Blob, error) {
 	if err != nil {
 		return jobs.Blob{}, err
 	}
-	if v.p.disk.full {
+	if v.p.disk.full || v.p.disk.locked {
 		return jobs.Blob{}, errFull
 	}
 	b := jobs.BlobOf(data)
@@ -102,7 +102,7 @@ func (v view) Fetch(ctx context.Context, _ string, b jobs.Blob, holders []jobs.N
 		if from.lie != nil && from.lie.kind == withholding {
 			data = []byte("not what was asked for")
 		}
-		if ok && jobs.BlobOf(data) == b && !v.p.disk.full {
+		if ok && jobs.BlobOf(data) == b && !v.p.disk.full && !v.p.disk.locked {
 			v.b.m[b.Digest] = data
 		}
 	}

@@ -23,6 +23,8 @@ type disk struct {
 	n       *node
 	groups  map[string]map[string][]byte // by the first bytes of the key
 	full    bool
+	locked  bool // nothing can be written or removed
+	drags   bool // a write takes seconds
 	broken  bool
 	sick    bool     // was full or broken once
 	pending []func() // writes under way, that a crash may still let through
@@ -59,9 +61,22 @@ func (t table) key(k []byte) (group, key string) {
 // Get implements disk.Disk.
 func (t table) Get(k []byte) ([]byte, bool, error) {
 	t.p.m.Check()
+	if t.unreadable() {
+		return nil, false, errIO
+	}
 	g, key := t.key(k)
 	v, ok := t.d.groups[g][key]
 	return v, ok, nil
+}
+
+// unreadable reports whether a read fails: one of ten does, on a disk that fails.
+func (t table) unreadable() bool {
+	w := t.p.w
+	if !t.d.broken || w.healed || w.draw(10) > 0 {
+		return false
+	}
+	w.report.Faults++
+	return true
 }
 
 // write has a change made after the time that a disk takes, and fails as disks do.
@@ -78,7 +93,7 @@ func (t table) write(what string, change func()) error {
 			change()
 		}
 	}
-	if t.d.full && what == "put" {
+	if t.d.locked || t.d.full && what == "put" {
 		w.report.Faults++
 		return errFull
 	}
@@ -99,7 +114,11 @@ func (t table) write(what string, change func()) error {
 		})
 		return nil
 	}
-	_ = strand.Sleep(context.Background(), p.m, w.between(100*time.Microsecond, w.fate.fsync))
+	takes := w.between(100*time.Microsecond, w.fate.fsync)
+	if t.d.drags {
+		takes += w.between(time.Second, 10*time.Second)
+	}
+	_ = strand.Sleep(context.Background(), p.m, takes)
 	p.m.Check()
 	once()
 	t.d.pending = t.d.pending[1:] // any one: those that are done do nothing
@@ -156,6 +175,9 @@ func (t table) remove(k []byte) {
 func (t table) Scan(prefix []byte, f func(key, value []byte) error) error {
 	t.p.m.Check()
 	if t.p.w.opt.Defect == CannotRestart && t.p.runs > 1 {
+		return errIO
+	}
+	if t.unreadable() {
 		return errIO
 	}
 	for _, key := range t.d.keys(t.name, prefix) {

@@ -12,6 +12,7 @@
 //	submitter.go   the life of a job at its submitter's
 //	liars.go       nodes that lie, hoard, copy, withhold, flood
 //	faults.go      what goes wrong, and when
+//	weather.go     slow ways, slow and stubborn disks, what stands still
 //	witness.go     what is seen of every message, execution and write
 //	invariants.go  what must hold, and where each is looked at:
 //	answers.go     of what was accepted           causes.go    of executions, and why there is another

@@ -50,6 +50,8 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	menu := []func(*world){
 		(*world).isolate, (*world).partition, (*world).oneWay, (*world).restart, (*world).suspend,
 		(*world).jump, (*world).fill, (*world).damage, (*world).churn, (*world).crowd, (*world).swizzle,
+		(*world).clog, (*world).crawl, (*world).freeze, (*world).stall, (*world).lock, (*world).drag, (*world).blackout,
+		(*world).roam, (*world).misplace, (*world).stutter,
 	}
 	for _, kind := range menu {
 		if draw(2) == 0 {
@@ -110,7 +112,7 @@ func (w *world) heal() {
 	w.healed = true
 	w.fate.cuts = nil
 	for _, n := range w.nodes {
-		n.disk.full, n.disk.broken = false, false
+		n.disk.full, n.disk.broken, n.disk.locked, n.disk.drags, n.crawl, n.clog = false, false, false, false, false, 0
 		if n.p != nil {
 			n.p.m.Resume()
 		}

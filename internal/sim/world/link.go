@@ -188,7 +188,17 @@ func (w *world) send(c *call) {
 		}
 		return
 	}
-	w.loop.At(w.latency(), func() { w.deliver(c) })
+	w.loop.At(w.way(c.from.node, c.to), func() { w.deliver(c) })
+}
+
+// way draws how long a message takes from one node to another: what is held back comes when that is
+// over.
+func (w *world) way(a, b *node) time.Duration {
+	d := w.latency()
+	if a.crawl || b.crawl {
+		d = min(100*d, 5*time.Second)
+	}
+	return d + max(a.clog-w.loop.Elapsed(), b.clog-w.loop.Elapsed(), 0)
 }
 
 func (w *world) deliver(c *call) {
@@ -234,7 +244,7 @@ func (w *world) answer(c *call, answer []byte) {
 		w.report.Faults++
 		return
 	}
-	w.loop.At(w.latency(), func() { c.end(answer, nil) })
+	w.loop.At(w.way(c.to, c.from.node), func() { c.end(answer, nil) })
 }
 
 // replay delivers a message of the past once more, out of its time, to whoever got it then.

@@ -39,6 +39,8 @@ type node struct {
 	off    time.Duration // of its calendar
 	speed  int           // hundredths of the usual
 	subnet string        // that it is seen in; empty for a private address
+	clog   time.Duration // until then what it sends and is sent is held back
+	crawl  bool          // its way into the network is a hundred times slower
 	runs   int           // processes so far
 	lives  int           // disks so far
 	gone   bool          // for good
@@ -191,7 +193,7 @@ func (p *process) main() {
 // fails is for a process that cannot start: where its disk fails at that moment whoever looks after
 // it starts it again; else it is one that needs a person.
 func (p *process) fails(err error) {
-	if !p.disk.broken && !p.disk.full {
+	if d := p.disk; !d.broken && !d.full && !d.locked {
 		p.w.broke("I25", "%s does not start again: %v", p.name, err)
 		return
 	}
