@@ -293,6 +293,9 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 	c.mu.Unlock()
 	c.changed.Raise()
 	if len(todo) == 0 && !last {
+		if c.trial != nil {
+			return c.conclude(ctx)
+		}
 		return nil
 	}
 	set, err := c.cfg.Keepers.Keepers(ctx, ref)

@@ -22,12 +22,20 @@ func (c *Collector) keepJudged(ctx context.Context, ref protocol.ShardRef, l *sc
 		proofs.unit(x.number)
 		proofs.pairs = append(proofs.pairs, disk.Pair{Key: unitKey(ref, x.number), Value: jobs.Encode(x.unit)})
 	}
-	if err := c.cfg.Disk.Put(ctx, append(proofs.pairs, c.trial.changes(ref, looked)...)...); err != nil {
+	changes := c.trial.changes(ref, looked)
+	if err := c.cfg.Disk.Put(ctx, append(proofs.pairs, changes...)...); err != nil {
+		c.trial.unwritten(changes)
 		return err
 	}
 	if len(done) > 0 {
 		c.countAll(ref, done)
 	}
+	return c.conclude(ctx)
+}
+
+// conclude draws what follows from all that was judged. It is called again while nothing new comes: a
+// disk may have failed the first time.
+func (c *Collector) conclude(ctx context.Context) error {
 	if err := c.reopen(ctx); err != nil {
 		return err
 	}
@@ -75,7 +83,10 @@ func (c *Collector) takeBack(ctx context.Context, ref protocol.ShardRef, n uint1
 
 // finish notes that the answers are final: every unit is accepted, and nothing is in doubt.
 func (c *Collector) finish(ctx context.Context) error {
-	if !c.Complete() || len(c.trial.again()) > 0 {
+	c.mu.Lock()
+	final := c.final
+	c.mu.Unlock()
+	if final || !c.Complete() || len(c.trial.again()) > 0 {
 		return nil
 	}
 	if err := c.sayFinal(ctx); err != nil {

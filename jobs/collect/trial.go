@@ -174,6 +174,17 @@ func (t *trial) changes(ref protocol.ShardRef, units []uint16) []disk.Pair {
 	return pairs
 }
 
+// unwritten notes that changes did not get to the disk: what is known of donors is written with the next.
+func (t *trial) unwritten(changes []disk.Pair) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range changes {
+		if p.Key[0] == donorPrefix {
+			t.book.Touch(jobs.NodeID(p.Key[1:]))
+		}
+	}
+}
+
 // again gives the units whose answers may stand no more.
 func (t *trial) again() []uint32 {
 	t.mu.Lock()

@@ -177,6 +177,9 @@ func (b *Book) Changed() []Change {
 	return out
 }
 
+// Touch has a donor's record given by Changed once more: it could not be written.
+func (b *Book) Touch(id jobs.NodeID) { b.dirty[id] = true }
+
 // maxRecord bounds an encoded Donor.
 const maxRecord = 32
 

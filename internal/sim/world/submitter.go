@@ -83,10 +83,15 @@ func (k *work) live(p *process) {
 	p.m.Go(func() { k.replace(p) })
 	if k.cancel {
 		_ = strand.Sleep(p.ctx, p.m, k.w.between(0, 2*k.takes*time.Duration(k.units)))
-		if _, err := p.submitter.Control(p.ctx, k.job, &jobs.Control{Number: 1, Act: jobs.ActCancel}); err == nil {
-			k.w.tell("%s cancels its job", p.name)
-			k.over()
-			return
+		k.w.tell("%s cancels its job", p.name)
+		for {
+			if _, err := p.submitter.Control(p.ctx, k.job, &jobs.Control{Number: 1, Act: jobs.ActCancel}); err == nil {
+				k.over()
+				return
+			}
+			if strand.Sleep(p.ctx, p.m, publishAgain) != nil {
+				return
+			}
 		}
 	}
 	k.collect(p)
