@@ -56,7 +56,9 @@ func (k *work) credited(c *collect.Collector) {
 		}
 	}
 	for _, n := range k.w.nodes {
-		if n.lie != nil && n.lie.kind == copying { // what it runs it never tells
+		// What it runs it never tells. One that is a keeper, too, is shown results before they are
+		// agreed: where an earlier vote falls out it can copy that as the third.
+		if n.lie != nil && n.lie.kind == copying && !n.role.keeps {
 			ran[n.ID()] = 0
 			if j := k.at.p.judge; j != nil && j.Known([]jobs.NodeID{n.ID()})[0].Accepted > 0 {
 				k.w.broke("I20", "%s copies, and is trusted", n.name)
