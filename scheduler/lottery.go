@@ -231,6 +231,11 @@ func (l *Ledger) SummaryFor(now time.Time, a Applicant) Summary {
 			s.Lottery.Late |= 1 << i
 		}
 	}
+	for n := range l.units {
+		if slices.Contains(l.units[n].voters, a.Worker) {
+			s.Lottery.Ages[n] = math.MaxUint8 // whom the submitter names waits for no lot
+		}
+	}
 	return s
 }
 

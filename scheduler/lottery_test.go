@@ -259,3 +259,41 @@ func TestNewcomersHoldOne(t *testing.T) {
 		t.Errorf("granted %d in all after a result was accepted", len(got))
 	}
 }
+
+// Whom the submitter names for a unit finds it free at once, also in a crowd; nobody else does, and
+// what is not asked for waits for its lot as ever.
+func TestTheNamedWaitForNoLot(t *testing.T) {
+	const donors = 5000
+	w, l := fair(t, 4, donors)
+	named := w.node("nan").ID()
+	var first []*jobs.Record
+	for replica, worker := range []string{"ann", "bob"} {
+		hold := jobs.Hold{Unit: 1, Replica: uint8(replica)}
+		g := w.grant("k1", worker, []string{"k1"}, hold)
+		first = append(first, g, w.seal(worker, 1, hold.Replica, worker, g))
+	}
+	w.apply(l, first...)
+	for i, worker := range []string{"ann", "bob"} {
+		r := w.reveal(worker, 1, uint8(i), worker, first[1], first[3])
+		w.apply(l, r)
+		w.attach(l, r)
+	}
+	w.apply(l, w.sign("sam", &jobs.Ask{Units: []jobs.UnitAsk{{Unit: 1, Votes: 3}}, Voters: []jobs.NodeID{named}}))
+	for _, c := range []struct {
+		who  jobs.NodeID
+		free bool
+	}{{named, true}, {donor(1).Worker, false}, {donor(2).Worker, false}} {
+		a := Applicant{Worker: c.who, Met: epoch.Add(time.Second), Proven: true, Room: jobs.MaxGrantHolds}
+		s := l.SummaryFor(epoch, a)
+		if s.Lottery == nil {
+			t.Fatal("there is no lot: nothing is tested")
+		}
+		s.Narrow(l.job.ID, c.who)
+		if got := s.Unit(1).Free &^ 3; got != 0 != c.free {
+			t.Errorf("%s may take %b of the asked unit", c.who.Short(), got)
+		}
+		if c.who == named && s.Unit(1).Free != 0 && !l.eligible(epoch, 1, &a, 2) {
+			t.Error("it is told of what its keeper refuses")
+		}
+	}
+}
