@@ -123,3 +123,61 @@ func TestAccounts(t *testing.T) {
 		}
 	})
 }
+
+// A worker that was cut off finds its unit decided when it is back, and another answer agreed than
+// its own: what it has to say is heard all the same, by whoever has not accepted yet.
+func TestDissentIsHeardLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		for range 3 {
+			g.Add(Kind{Keeps: true})
+		}
+		dissenter := g.Add(Kind{Donates: true, Takes: time.Minute, Run: func([]byte) []byte { return []byte("otherwise") }})
+		s := g.Add(Kind{})
+		job := submitTo(t, s, Job{Inputs: 1})
+		time.Sleep(30 * time.Second) // it is at work
+		g.Cut(func(a, b *Node) bool { return a == dissenter || b == dissenter })
+		g.Add(Kind{Donates: true})
+		g.Add(Kind{Donates: true})
+		early := evidenceOf(t, check(t, s, job, time.Hour), evidence.Options{})
+		if !early.Valid() || early.Votes != 2 {
+			t.Fatalf("%d votes before it was heard: %v", early.Votes, early.Findings)
+		}
+		g.Cut(nil)
+		time.Sleep(5 * time.Minute)
+		r := evidenceOf(t, check(t, g.Add(Kind{}), job, time.Minute), evidence.Options{})
+		if !r.Valid() || r.Proved != 1 || r.Votes != 3 {
+			t.Errorf("%d votes, %d units proved: %v", r.Votes, r.Proved, r.Findings)
+		}
+		if x := r.Donors[dissenter.ID()]; x == nil || x.Units+x.Late != 0 {
+			t.Errorf("the dissenter has %+v", x)
+		}
+	})
+}
+
+// Where the submitter's node decides a unit itself, it names who had sealed by then: they have earned
+// what they then reveal.
+func TestVouchedVotesEarn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		g.Latency = 5 * time.Millisecond
+		for range 3 {
+			g.Add(Kind{Keeps: true})
+		}
+		alone := g.Add(Kind{Donates: true, Slots: 4}) // waits for a partner in every unit
+		s := g.Add(Kind{RunsOwn: true, Takes: time.Minute})
+		job := submitTo(t, s, Job{Inputs: 4})
+		check(t, s, job, time.Hour)
+		time.Sleep(time.Minute)
+		r := evidenceOf(t, check(t, g.Add(Kind{}), job, time.Minute), evidence.Options{})
+		if !r.Valid() || r.Vouched != 4 {
+			t.Errorf("%d of 4 vouched: %v", r.Vouched, r.Findings)
+		}
+		if x := r.Donors[alone.ID()]; x == nil || x.Units == 0 || x.Units != r.Votes-4 || x.Late != 0 {
+			t.Errorf("who sealed before has %+v for %d votes", x, r.Votes-4)
+		}
+	})
+}
