@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -193,6 +195,31 @@ func (l *Ledger) Holding(now time.Time, worker jobs.NodeID) (n int) {
 		}
 	}
 	return n
+}
+
+// Holder is a worker that holds units of a shard.
+type Holder struct {
+	_      struct{} `cbor:",toarray"`
+	Worker jobs.NodeID
+	Units  []uint16 // in order
+}
+
+// Holders are those who hold units now, the one with the most first.
+func (l *Ledger) Holders(now time.Time) []Holder {
+	units := map[jobs.NodeID][]uint16{}
+	for i := range l.units {
+		for _, x := range l.look(now, i).leases {
+			units[x.worker] = append(units[x.worker], uint16(i))
+		}
+	}
+	var out []Holder
+	for worker, held := range units {
+		out = append(out, Holder{Worker: worker, Units: slices.Compact(held)})
+	}
+	slices.SortFunc(out, func(a, b Holder) int {
+		return cmp.Or(cmp.Compare(len(b.Units), len(a.Units)), bytes.Compare(a.Worker[:], b.Worker[:]))
+	})
+	return out
 }
 
 // Finished reports that nothing is left to do in the shard: every unit is decided, and the bytes of

@@ -32,6 +32,7 @@ func TestOneKeepersDay(t *testing.T) {
 		for range 40 {
 			d.step(t, pick)
 			d.invariants(d.ledger, d.now)
+			d.tellsHolders(t)
 		}
 		if d.ledger.Summary(d.now).Done > 0 {
 			agreed++
@@ -69,6 +70,26 @@ func (d *day) step(t *rapid.T, pick chooser) {
 		d.apply(d.ledger, append(slices.Clone(s.grants), s.seals...)...)
 	case worker == "sam" || len(s.seals) > 0:
 		d.apply(d.ledger, d.reveal(worker, s.unit, s.replica, max(s.answer, "a")))
+	}
+}
+
+// tellsHolders compares who is said to hold units with what each worker is counted to hold.
+func (d *day) tellsHolders(t *rapid.T) {
+	all := d.ledger.Holders(d.now)
+	for i, h := range all {
+		if i > 0 && len(all[i-1].Units) < len(h.Units) || !slices.IsSorted(h.Units) {
+			t.Fatalf("not in order: %v", all)
+		}
+		if n := d.ledger.Holding(d.now, h.Worker); n != len(h.Units) || n == 0 {
+			t.Fatalf("%s is said to hold %v, and holds %d", h.Worker.Short(), h.Units, n)
+		}
+	}
+	for _, worker := range append(slices.Clone(playWorkers), "fay", "sam") {
+		id := d.node(worker).ID()
+		told := slices.ContainsFunc(all, func(h Holder) bool { return h.Worker == id })
+		if n := d.ledger.Holding(d.now, id); told != (n > 0) {
+			t.Fatalf("%s holds %d, told: %v", worker, n, told)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ const (
 	MaxShares      = 32
 	MaxFailures    = 32
 	MaxPaceSamples = 128
+	MaxHolders     = 32
+	MaxHeldUnits   = 32 // of each holder that are told by number
 )
 
 // Detail is a job as the page shows it: bounded, however large the job is.
@@ -19,6 +21,7 @@ type Detail struct {
 	Pace     []PaceSample `json:"pace"`     // of this run of the node, the oldest first
 	Shares   []Share      `json:"shares"`   // of the donors, the largest first
 	Failures []Result     `json:"failures"` // inputs that failed, without output, in input order
+	Holders  []Holder     `json:"holders"`  // who works on it now, as its keepers tell its submitter alone
 }
 
 // UnitMap is a job's units in order, as many in each cell; the last cell may have fewer.
@@ -41,6 +44,14 @@ type Share struct {
 	Fuel  uint64 `json:"fuel"`  // its credit: the submitter's own runs earn none
 }
 
+// Holder is who works on units of a job now.
+type Holder struct {
+	Peer  string  `json:"peer"`
+	Name  string  `json:"name"`  // what it calls itself
+	Held  int64   `json:"held"`  // units
+	Units []int64 `json:"units"` // the first of them, by their place in the job, from 1
+}
+
 // Setting is one of the node's settings.
 type Setting struct {
 	Schema  string `json:"schema"` // SettingSchema
@@ -58,6 +69,7 @@ func (d Detail) MarshalJSON() ([]byte, error) {
 	type plain Detail
 	d.Schema = DetailSchema
 	d.Map.Cells, d.Pace, d.Shares, d.Failures = orEmpty(d.Map.Cells), orEmpty(d.Pace), orEmpty(d.Shares), orEmpty(d.Failures)
+	d.Holders = orEmpty(d.Holders)
 	return json.Marshal(plain(d))
 }
 

@@ -95,6 +95,7 @@ func sampleDetail() *Detail {
 		Map:      UnitMap{PerCell: 8, Cells: []Units{{Total: 8, Agreed: 8}, {Total: 4, Open: 1, Running: 2, Sealed: 1}}},
 		Pace:     []PaceSample{{Seconds: 0, Done: 0}, {Seconds: 2.5, Done: 84}},
 		Shares:   []Share{{Peer: "12D3KooWT", Name: "ada", Units: 8, Fuel: 9000}, {Peer: "12D3KooWU", Units: 7, Fuel: 3345}},
+		Holders:  []Holder{{Peer: "12D3KooWU", Held: 2, Units: []int64{9, 10}}},
 		Failures: []Result{{N: 3, Name: "texts/c.txt", IsPath: true, Outcome: "exit", Exit: 2, Stderr: "no such word\n", Reason: "exit code 2", ToldBy: "12D3KooWA"}},
 	}
 }

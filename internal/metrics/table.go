@@ -89,7 +89,7 @@ func table() []metric {
 	outcomes := []string{"ok", "exit", "trap", "fuel", "memory", "output", "stack", "gave up"}
 	killCauses := []string{CauseGaveUp, CauseStopped, CauseCrashed}
 	donateStates := []string{"on", "paused", "finishing", "off"}
-	verbs := []string{"publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "hello", "notices", "blob", "other"}
+	verbs := []string{"publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "hello", "notices", "holders", "blob", "other"}
 	return []metric{
 		by(level, "shoal_jobs", "This node's own jobs.", "state", jobStates, func(r *Reading) Counts { return r.Jobs }),
 		by(level, "shoal_job_units", "Units of this node's own jobs: their verdicts, as accepted here or told by keepers.", "state", unitStates, func(r *Reading) Counts { return r.Units }),

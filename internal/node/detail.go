@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
@@ -29,10 +30,35 @@ func (n *Node) Detail(ctx context.Context, ref string, cells int) (*api.Detail, 
 	for _, s := range samples {
 		d.Pace = append(d.Pace, api.PaceSample{Seconds: s.At.Sub(samples[0].At).Seconds(), Done: int64(s.Done)})
 	}
+	if d.Job.Own && !d.Job.Final {
+		d.Holders = n.holdersOf(ctx, c)
+	}
 	err = c.Failures(ctx, api.MaxFailures, func(a collect.Answer) {
 		d.Failures = append(d.Failures, resultOf(job, a, false))
 	})
 	return d, err
+}
+
+// holdersTime is how long a job's keepers may take to say who works on it: nothing waits for them.
+const holdersTime = time.Second
+
+// holdersOf are those who work on a job now. What cannot be had in time is left out.
+func (n *Node) holdersOf(ctx context.Context, c *collecting) []api.Holder {
+	ctx, cancel := context.WithTimeout(ctx, holdersTime)
+	defer cancel()
+	all, err := c.Holders(ctx)
+	if err != nil {
+		n.log.Debug("who works on a job is not known", "job", c.Job().ID.Short(), "error", err)
+	}
+	var out []api.Holder
+	for _, h := range all[:min(len(all), api.MaxHolders)] {
+		e := api.Holder{Peer: h.Worker.String(), Name: n.nameOf(h.Worker), Held: int64(len(h.Units))}
+		for _, u := range h.Units[:min(len(h.Units), api.MaxHeldUnits)] {
+			e.Units = append(e.Units, int64(u)+1)
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // unitsOf is a cell in the words of the API.

@@ -111,6 +111,7 @@ func watches(t *testing.T, b *browser, n *gridtest.Node, job string) {
 	js[chromedp.Void](b, `window.sameOne = true`)
 	n.AwaitInputs(job, 1)
 	b.await("some inputs are done", `document.querySelector("#progress progress").value > 0`)
+	b.await("it says who works on what, unless all is done", `document.querySelector("#holders li") !== null || document.querySelector("#progress .badge").textContent === "done"`)
 	b.shoot("job-running")
 	j := n.AwaitEnd(job)
 	b.await("the job is done", `document.querySelector("#progress .badge").textContent === "done"`)

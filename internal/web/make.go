@@ -66,7 +66,7 @@ func (s *Site) job(r *http.Request) (*page, error) {
 	}
 	return &page{
 		Title: clean(cmp.Or(d.Job.Name, short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",
-		Parts: []string{"progress", "pace", "units", "unit-table", "shares", "failures", "answers", "cancel"},
+		Parts: []string{"progress", "pace", "units", "holders", "unit-table", "shares", "failures", "answers", "cancel"},
 		Final: d.Job.Final,
 		Data:  data,
 	}, nil

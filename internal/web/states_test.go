@@ -83,6 +83,7 @@ func (n *sample) addOddJobs() {
 		for i := range 60 {
 			d.Pace = append(d.Pace, api.PaceSample{Seconds: float64(i) * 40, Done: int64(130*i + i%7*20)})
 		}
+		d.Holders = []api.Holder{{Peer: peers[0], Held: 2, Units: []int64{167, 168}}, {Peer: peers[2], Name: n.peers[2].Name, Held: 90, Units: []int64{169, 170, 171, 180, 190}}}
 		for i, p := range peers {
 			d.Shares = append(d.Shares, api.Share{Peer: p, Name: n.peers[i].Name, Units: int64(90 - 22*i)})
 		}

@@ -49,6 +49,14 @@ func TestOnlyUnsettledSubmittersAreOffered(t *testing.T) {
 	}
 }
 
+func TestSpans(t *testing.T) {
+	for want, list := range map[string][]int64{"": nil, "7": {7}, "1–3": {1, 2, 3}, "1, 3–4, 1,000–1,001, 1,003": {1, 3, 4, 1000, 1001, 1003}} {
+		if got := spans(list); got != want {
+			t.Errorf("%d: %q, not %q", list, got, want)
+		}
+	}
+}
+
 // What was given is added up by submitter, over all days, and drawn by day.
 func TestGivenAddsUp(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

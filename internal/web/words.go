@@ -14,7 +14,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"short": short, "peer": shortPeer, "clean": clean, "count": count, "comma": comma, "size": size, "seconds": seconds,
-		"left": left, "rate": rate, "percent": percent, "who": who, "sentence": sentence, "tens": tens, "join": strings.Join, "clock": clock,
+		"left": left, "rate": rate, "percent": percent, "who": who, "spans": spans, "sentence": sentence, "tens": tens, "join": strings.Join, "clock": clock,
 		"state": stateWords, "donating": donatingWords, "where": where, "per": per, "first": first, "failure": failure, "class": class, "more": func(all int64, shown int) bool { return all > int64(shown) },
 		"mib": func(n uint64) uint64 { return n >> 20 }, "gib": func(n uint64) uint64 { return n >> 30 },
 		"choice": func(peer, do, label string) map[string]string {
@@ -106,6 +106,24 @@ func comma(n int64) string {
 		text = text[:at] + "," + text[at:]
 	}
 	return text
+}
+
+// spans writes numbers that grow, those that follow each other as one span.
+func spans(list []int64) string {
+	var parts []string
+	for i := 0; i < len(list); {
+		last := i
+		for last+1 < len(list) && list[last+1] == list[last]+1 {
+			last++
+		}
+		part := comma(list[i])
+		if last > i {
+			part += "–" + comma(list[last])
+		}
+		parts = append(parts, part)
+		i = last + 1
+	}
+	return strings.Join(parts, ", ")
 }
 
 func count(n any, thing string) string {

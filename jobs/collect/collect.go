@@ -28,6 +28,7 @@ type Keepers interface {
 	Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, known uint64, wait time.Duration) (*scheduler.Summary, error)
 	Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, units []uint16, general bool) ([]*jobs.Record, error)
 	Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error)
+	Holders(ctx context.Context, ref protocol.ShardRef) ([]scheduler.Holder, error)
 }
 
 // Blobs holds payloads and packs.

@@ -50,6 +50,8 @@ func (k *Keeper) answer(ctx context.Context, from jobs.NodeID, verb protocol.Ver
 		return ask(body, func(q *protocol.ReadRequest) (*protocol.ReadAnswer, error) { return k.read(from, q) })
 	case protocol.Summary:
 		return ask(body, func(q *protocol.SummaryRequest) (*protocol.SummaryAnswer, error) { return k.summary(ctx, from, q) })
+	case protocol.Holders:
+		return ask(body, func(q *protocol.ShardRef) (*protocol.HoldersAnswer, error) { return k.holders(from, *q) })
 	case protocol.Manifest:
 		return ask(body, func(q *protocol.ShardRef) (*protocol.ManifestAnswer, error) { return k.describe(q) })
 	case protocol.Sync:
@@ -325,6 +327,25 @@ func (k *Keeper) summary(ctx context.Context, from jobs.NodeID, q *protocol.Summ
 		a.Summary = k.summaryAfter(k.rt.Now(), s, who, q.Known)
 		return a.Summary != nil
 	})
+	return a, nil
+}
+
+// holders says who runs what now. Nothing runs of a shard that rests.
+func (k *Keeper) holders(from jobs.NodeID, ref protocol.ShardRef) (*protocol.HoldersAnswer, error) {
+	s, err := k.peek(ref)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.insider(from) {
+		return nil, protocol.Refuse(protocol.Bad, "only its submitter is told who runs a shard")
+	}
+	a := &protocol.HoldersAnswer{}
+	if s.ledger != nil {
+		all := s.ledger.Holders(k.rt.Now())
+		a.Holders = all[:min(len(all), protocol.MaxHolders)]
+	}
 	return a, nil
 }
 

@@ -37,11 +37,12 @@ const (
 	Blob                     // the bytes of a small blob
 	Hello                    // what do you do?
 	Notices                  // the submitters' notices that I lack
+	Holders                  // who runs what of my shard now?
 
 	numVerbs
 )
 
-var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob", "hello", "notices"}
+var verbNames = [numVerbs]string{"", "publish", "claim", "renew", "offer", "watch", "read", "summary", "manifest", "sync", "board", "blob", "hello", "notices", "holders"}
 
 // Known reports whether v is one of the verbs above.
 func (v Verb) Known() bool { return v > 0 && v < numVerbs }
@@ -204,6 +205,16 @@ type SummaryRequest struct {
 	Known uint64
 	Wait  uint32 // milliseconds
 }
+
+// HoldersAnswer says who holds which units of a shard now. The request is the shard. Only the
+// submitter and the other keepers are told: whoever runs a unit must not know of its partner.
+type HoldersAnswer struct {
+	_       struct{} `cbor:",toarray"`
+	Holders []scheduler.Holder
+}
+
+// MaxHolders bounds the workers in a HoldersAnswer.
+const MaxHolders = 64
 
 // SummaryAnswer has it; none when nothing changed in the time.
 type SummaryAnswer struct {

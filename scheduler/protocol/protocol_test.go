@@ -28,6 +28,7 @@ func messages() map[Verb][2]any {
 		Board:    {&BoardRequest{After: jobs.JobID{1}, Digest: 2}, &BoardAnswer{Posts: []Post{{Head: []byte{1}, Receipts: batch, Control: batch}}, More: true}},
 		Blob:     {&BlobRequest{Blob: jobs.BlobOf([]byte("x"))}, &BlobAnswer{Data: []byte("x")}},
 		Hello:    {&HelloRequest{}, &HelloAnswer{Donating: true, Slots: 2, Keeps: true, Profiles: []jobs.Profile{0, 1}, Now: 1_764_000_000_000, Lends: true, Memory: 4 << 30, Name: "ada"}},
+		Holders:  {&ref, &HoldersAnswer{Holders: []scheduler.Holder{{Worker: jobs.NodeID{9}, Units: []uint16{1, 2}}}}},
 		Notices:  {&NoticesRequest{Have: []uint64{1}}, &NoticesAnswer{Notices: [][]byte{{1}}}},
 	}
 }
@@ -74,6 +75,8 @@ func emptied(v Verb) (request, answer any) {
 		return &ShardRef{}, &ManifestAnswer{}
 	case Sync:
 		return &SyncRequest{}, &SyncAnswer{}
+	case Holders:
+		return &ShardRef{}, &HoldersAnswer{}
 	case Notices:
 		return &NoticesRequest{}, &NoticesAnswer{}
 	case Board:

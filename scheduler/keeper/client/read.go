@@ -184,6 +184,23 @@ func (c *Client) Read(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID
 	return out, nil
 }
 
+// Holders asks the keepers of one of this node's own shards, one after the other, who runs what of it
+// now. It is what the first that answers says: a hint for people.
+func (c *Client) Holders(ctx context.Context, ref protocol.ShardRef) ([]scheduler.Holder, error) {
+	set, err := c.Keepers(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.New("no keeper is known")
+	for _, at := range set {
+		var a protocol.HoldersAnswer
+		if err = c.Ask(ctx, at, protocol.Holders, &ref, &a); err == nil {
+			return a.Holders[:min(len(a.Holders), protocol.MaxHolders)], nil
+		}
+	}
+	return nil, err
+}
+
 // Described is a shard as any of its keepers describes it, checked against the job's head.
 type Described struct {
 	Job      *jobs.Job
