@@ -38,6 +38,7 @@ type jobInfo struct {
 	summaries map[uint32]*scheduler.Summary
 	done      map[uint32]bool // shards in which all is decided, in this round
 	over      map[uint32]bool // those in which it was when they were last looked at
+	finished  bool            // no unit was left to do when it was last looked at
 	next      uint32          // shard to look at first
 	strikes   int
 	asides    int           // how often it was set aside without a unit that ran
@@ -266,7 +267,7 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	if len(info.done) == int(shards) {
 		clear(info.done) // a decided unit can open again: look once more, later
 		w.mu.Lock()
-		info.until, info.why = w.rt.Now().Add(reopens(info.job)), ""
+		info.until, info.why, info.finished = w.rt.Now().Add(reopens(info.job)), "", true
 		w.mu.Unlock()
 	}
 	return false
@@ -279,6 +280,15 @@ func reopens(job *jobs.Job) time.Duration {
 		return idleAtMost
 	}
 	return time.Minute
+}
+
+// Finished reports whether a job had no unit left to do when it was last looked at here. One at
+// strong never has: its submitter may open units again.
+func (w *Worker) Finished(id jobs.JobID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	info := w.infos[id]
+	return info != nil && info.finished && info.job.Head.Policy.Level < jobs.Strong
 }
 
 func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
@@ -333,6 +343,9 @@ func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardR
 		return nil, errors.New("keepers summarise another shard than the job's")
 	}
 	if info.over[ref.Shard] = sum.Closed != 0 || allDecided(sum); !info.over[ref.Shard] {
+		w.mu.Lock()
+		info.finished = false
+		w.mu.Unlock()
 		return sum, nil
 	}
 	info.done[ref.Shard] = true

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -21,10 +23,21 @@ type boardDriver struct {
 	n    *Node
 	disk disk.Disk
 
+	// finished reports whether this node has seen that no unit of a job is left to do: such a job
+	// makes room for others of its submitter. nil: it has seen none.
+	finished func(jobs.JobID) bool
+
 	mu      sync.Mutex
 	board   *scheduler.Board
 	posts   map[jobs.JobID]protocol.Post
+	waiting map[jobs.JobID]waiting // for which there was no room
 	changed strand.Signal
+}
+
+// waiting is a job's post that there was no room for on the board. It is tried again and again.
+type waiting struct {
+	submitter jobs.NodeID
+	post      protocol.Post
 }
 
 // Pace of the board.
@@ -37,8 +50,14 @@ const (
 	pageBytes    = 2 << 20
 )
 
+// Bounds of what waits for room, in all and of one submitter.
+const (
+	maxWaiting    = 256
+	maxWaitingFor = 64
+)
+
 func newBoardDriver(n *Node, d disk.Disk) (*boardDriver, error) {
-	b := &boardDriver{n: n, disk: d, board: scheduler.NewBoard(), posts: map[jobs.JobID]protocol.Post{}}
+	b := &boardDriver{n: n, disk: d, board: scheduler.NewBoard(), posts: map[jobs.JobID]protocol.Post{}, waiting: map[jobs.JobID]waiting{}}
 	err := d.Scan(nil, func(_, value []byte) error {
 		var p protocol.Post
 		if jobs.Decode(value, protocol.MaxMessage, &p) == nil {
@@ -118,17 +137,64 @@ func (b *boardDriver) take(p protocol.Post, now time.Time) bool {
 	if known && len(old.Control) >= len(p.Control) {
 		return false
 	}
+	delete(b.waiting, job.ID)
 	if ended {
 		_, err = b.board.AddEnded(job, now.Unix())
 	} else {
-		_, err = b.board.Add(job, own, now.Unix())
+		err = b.put(job, own, now)
 	}
-	if err != nil { // over, or no room: nothing is kept of it
+	if err != nil { // over, or no room
 		delete(b.posts, job.ID)
+		if !ended && noRoom(err) {
+			b.wait(job, p)
+		}
 		return known
 	}
 	b.posts[job.ID] = p
 	return true
+}
+
+func noRoom(err error) bool {
+	return errors.Is(err, scheduler.ErrTooMany) || errors.Is(err, scheduler.ErrBoardFull)
+}
+
+// put puts an open job on the board. Where its submitter has too many, those count no more that this
+// node has seen to be finished: a submitter that is off says so of none. b.mu is held.
+func (b *boardDriver) put(job *jobs.Job, own bool, now time.Time) error {
+	_, err := b.board.Add(job, own, now.Unix())
+	if !errors.Is(err, scheduler.ErrTooMany) || b.finished == nil {
+		return err
+	}
+	for _, o := range b.board.Open() {
+		if o.Head.Submitter == job.Head.Submitter && b.finished(o.ID) {
+			_, _ = b.board.AddEnded(o, now.Unix()) // either way it is not open any more
+		}
+	}
+	_, err = b.board.Add(job, own, now.Unix())
+	return err
+}
+
+// wait keeps a post for later. b.mu is held.
+func (b *boardDriver) wait(job *jobs.Job, p protocol.Post) {
+	theirs := 0
+	for _, w := range b.waiting {
+		if w.submitter == job.Head.Submitter {
+			theirs++
+		}
+	}
+	if theirs < maxWaitingFor && len(b.waiting) < maxWaiting {
+		b.waiting[job.ID] = waiting{job.Head.Submitter, p}
+	}
+}
+
+// retry tries again what there was no room for.
+func (b *boardDriver) retry(ctx context.Context) {
+	b.mu.Lock()
+	list := slices.Collect(maps.Values(b.waiting))
+	b.mu.Unlock()
+	for _, w := range list {
+		b.hear(ctx, w.post)
+	}
 }
 
 // receipted reports whether a post has at least one sound receipt of its shard 0: somebody holds
@@ -296,6 +362,7 @@ func (b *boardDriver) run(ctx context.Context, host *p2p.Host) {
 			}
 			if now.After(copyAt) {
 				copyAt = now.Add(copyEvery)
+				b.retry(ctx)
 				peer := peers[rand.IntN(len(peers))].ID
 				b.copyFrom(ctx, peer)
 				b.n.notices.copyFrom(ctx, peer)

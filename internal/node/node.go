@@ -201,6 +201,7 @@ func (n *Node) build() (err error) {
 		Disk: n.table("worker"), Runner: faultyRunner(runner{n.sandbox, &n.counts}), Profiles: profiles(), Temp: temp,
 		Slots: runtime.NumCPU(), MaxSlots: runtime.NumCPU(), OwnSlots: runtime.NumCPU(), RunOwn: n.runOwn, Logger: n.log,
 	})
+	n.board.finished = n.worker.Finished
 	choice, err := n.opts.Config.Choice()
 	n.worker.Choose(choice)
 	return err
