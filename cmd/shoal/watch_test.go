@@ -243,14 +243,14 @@ func TestBarsInATerminal(t *testing.T) {
 	g := gridtest.New(t, exe)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "burner.wasm")
-	if err := os.WriteFile(program, burner(1_000_000_000), 0o644); err != nil {
+	if err := os.WriteFile(program, burner(100_000_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run := exe + " run " + program + " --range 10000000..10000039 --local --home " + filepath.Join(dir, "home")
+	run := exe + " run " + program + " --range 10000000..10000399 --local --home " + filepath.Join(dir, "home")
 	for i, env := range []string{"", "NO_COLOR=1 "} {
 		term := newTerminal(t, g, 100, 24)
 		term.keys(env+run+fmt.Sprintf(" --seed %d > %s; echo ended", i, filepath.Join(dir, "out")), "Enter")
-		term.until(`run     \[#*\.*\] \d+/40 inputs`)
+		term.until(`run     \[#*\.*\] \d+/400 inputs`)
 		term.keys("C-c")
 		term.until("stopped: what is done is kept")
 		term.until("(?m)^ended$")
