@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -93,7 +94,8 @@ func onDisk(t *testing.T, home string) (sum int64) {
 // reason and the end of what they said; the others are delivered.
 func gridReportsFailures(t *testing.T, g *gridtest.Grid) {
 	submitter := g.Found("submitter", "up")
-	g.Meet(2, append(g.Donors(2), submitter)...)
+	donors := g.Donors(2)
+	g.Meet(2, append(donors, submitter)...)
 	inputs := []struct{ name, text, outcome, reason, stderr string }{
 		{"1-good", "good-one", "ok", "", ""},
 		{"2-trap", "xtrapped", "trap", "unreachable", "xtrapped"},
@@ -137,10 +139,17 @@ func gridReportsFailures(t *testing.T, g *gridtest.Grid) {
 		if row.Name != in.name || row.Outcome != in.outcome || !strings.Contains(row.Stderr, in.stderr) {
 			t.Errorf("%s: %s", in.name, rows[i])
 		}
+		log := donors[i%2].Shoal("logs", job, "--input", strconv.Itoa(i+1)) // any node knows
+		if log.Code != 0 || !strings.Contains(string(log.Out), in.stderr) || !strings.Contains(string(log.Out), in.reason) {
+			t.Errorf("logs of %s: exit code %d, %q\n%s", in.name, log.Code, log.Out, log.Err)
+		}
 		if in.reason == "" {
 			continue
 		}
 		wantSaid(t, s.Err, fmt.Sprintf("failed: %s: %s", in.name, in.reason))
 		wantSaid(t, s.Err, in.stderr)
+	}
+	if why := donors[0].Shoal("explain", job); why.Code != 0 || !strings.Contains(string(why.Out), "it is done: 4 of 6 inputs failed") {
+		t.Errorf("explain: exit code %d, %s%s", why.Code, why.Out, why.Err)
 	}
 }

@@ -4,11 +4,11 @@ import "github.com/spf13/cobra"
 
 // helpTemplate shows what a command is for, how it is used in practice, then the rest.
 const helpTemplate = `{{.Short}}
-{{if .Long}}
-{{.Long | trimTrailingWhitespaces}}
-{{end}}{{if .HasExample}}
+{{if .HasExample}}
 Examples:
 {{.Example}}
+{{end}}{{if .Long}}
+{{.Long | trimTrailingWhitespaces}}
 {{end}}{{if or .Runnable .HasSubCommands}}
 Usage:
   {{.UseLine}}

@@ -71,6 +71,16 @@ func TestHelpShowsExamplesFirst(t *testing.T) {
 				t.Errorf("%s: the example %q is not indented by two", cmd.CommandPath(), line)
 			}
 		}
+		_, help, said := tried(t, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
+		rest := []string{"Usage:", "Flags:", "Submit work:"}
+		if cmd.Long != "" {
+			rest = append(rest, cmd.Long)
+		}
+		for _, part := range rest {
+			if at := strings.Index(help, part); at >= 0 && at < strings.Index(help, cmd.Example) || !strings.Contains(help, "Examples:\n"+cmd.Example) {
+				t.Errorf("%s does not show its examples first:\n%s%s", cmd.CommandPath(), help, said)
+			}
+		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") && cmd != root {
 			t.Errorf("%s: its short text is %q", cmd.CommandPath(), cmd.Short)
 		}
