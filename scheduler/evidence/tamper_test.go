@@ -35,8 +35,14 @@ func TestEveryBit(t *testing.T) {
 			w := newWorld(t, 2, 2, standard())
 			w.large = true
 			return w.agreeAll()
-		}, 3},
-		{"a bit of every byte, many units", func() *world { return newWorld(t, 10, 4, standard()).agreeAll() }, 9},
+		}, 7},
+		{"a bit of many bytes, many units", func() *world { return newWorld(t, 10, 4, standard()).agreeAll() }, 31},
+		{"a bit of every byte, with the submitter's last word", func() *world {
+			w := newWorld(t, 2, 2, jobs.Policy{Level: jobs.Strong, Votes: 2, Lease: 60}).agreeAll()
+			answer := w.ledgers[0].Verdict(0).Votes[0].Reveal.Body.(*jobs.Reveal).Tuples
+			w.sign(w.submitter, 0, &jobs.Final{Answers: []jobs.Digest{answer}})
+			return w
+		}, 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
