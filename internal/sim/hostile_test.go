@@ -87,6 +87,27 @@ func TestHostileRequests(t *testing.T) {
 	})
 }
 
+// TestHoldersAreForInsiders: who runs a unit must not learn who its partner is, to agree with it on
+// an answer. Only keepers and the submitter are told.
+func TestHoldersAreForInsiders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, keeper, stranger, job := keptJob(t)
+		defer g.Close()
+		ref := protocol.ShardRef{Job: job.ID}
+		var claimed protocol.ClaimAnswer
+		if err := ask(keeper, stranger, protocol.Claim, &protocol.ClaimRequest{Shard: ref, Holds: []jobs.Hold{{Unit: 1}, {Unit: 2}}}, &claimed); err != nil || len(claimed.Granted) == 0 {
+			t.Fatalf("nothing was granted: %v", err)
+		}
+		var a protocol.HoldersAnswer
+		if err := ask(keeper, stranger, protocol.Holders, &ref, &a); !protocol.Refused(err, protocol.Bad) {
+			t.Errorf("a stranger was told %+v, %v", a, err)
+		}
+		if err := ask(keeper, keeper, protocol.Holders, &ref, &a); err != nil || len(a.Holders) != 1 || a.Holders[0].Worker != stranger.ID() || len(a.Holders[0].Units) != len(claimed.Granted) {
+			t.Errorf("a keeper was told %+v, %v", a, err)
+		}
+	})
+}
+
 func digests(t *testing.T, n *Node, ref protocol.ShardRef) string {
 	t.Helper()
 	var sum string
