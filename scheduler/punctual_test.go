@@ -52,7 +52,7 @@ func TestPunctual(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var votes []Vote
 			var names, got []string
-			for _, s := range strings.Fields(c.votes) {
+			for s := range strings.FieldsSeq(c.votes) {
 				name, seals, _ := strings.Cut(s, ":")
 				names = append(names, name)
 				votes = append(votes, told(name, strings.Split(seals, ",")...))

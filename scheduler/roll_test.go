@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -220,7 +221,7 @@ func TestTheRollTakesNoNonsense(t *testing.T) {
 	if _, ok := r.Admit(epoch.Add(barMost), eve, ""); !ok {
 		t.Error("barred for longer than anybody can be")
 	}
-	for _, bad := range [][]byte{nil, {0}, record[:len(record)-1], append(record[:len(record):len(record)], 0), make([]byte, maxRemembered+1)} {
+	for _, bad := range [][]byte{nil, {0}, record[:len(record)-1], append(slices.Clip(record), 0), make([]byte, maxRemembered+1)} {
 		if NewRoll().Restore(epoch, 0, eve, bad) == nil {
 			t.Errorf("%x was taken", bad)
 		}

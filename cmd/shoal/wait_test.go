@@ -60,7 +60,7 @@ func TestWaitTellsHowJobsEnd(t *testing.T) {
 			t.Parallel()
 			code, out, said := tried(t, append([]string{"wait", "--home", home}, strings.Fields(line)...)...)
 			told := strings.Fields(out)
-			for _, id := range strings.Fields(want.out) {
+			for id := range strings.FieldsSeq(want.out) {
 				if !strings.Contains(out, id+"\n") {
 					t.Errorf("does not tell %s: %q", id, out)
 				}

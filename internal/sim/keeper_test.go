@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,9 +115,9 @@ func TestOnlyShardsArePublished(t *testing.T) {
 			"a manifest of another shard":    func(q *protocol.PublishRequest) { q.Shard = 0 },
 			"a shard that there is not":      func(q *protocol.PublishRequest) { q.Shard = 2 },
 			"no manifest":                    func(q *protocol.PublishRequest) { q.Manifest = nil },
-			"a manifest that was changed":    func(q *protocol.PublishRequest) { q.Manifest = append(q.Manifest[:len(q.Manifest):len(q.Manifest)], 0) },
+			"a manifest that was changed":    func(q *protocol.PublishRequest) { q.Manifest = append(slices.Clip(q.Manifest), 0) },
 			"no path":                        func(q *protocol.PublishRequest) { q.Proof = nil },
-			"a longer path":                  func(q *protocol.PublishRequest) { q.Proof = append(q.Proof[:len(q.Proof):len(q.Proof)], jobs.Digest{}) },
+			"a longer path":                  func(q *protocol.PublishRequest) { q.Proof = append(slices.Clip(q.Proof), jobs.Digest{}) },
 			"a head that nobody signed":      func(q *protocol.PublishRequest) { q.Head = q.Head[:len(q.Head)-1] },
 			"a manifest larger than may be":  func(q *protocol.PublishRequest) { q.Manifest = make([]byte, jobs.MaxManifest+1) },
 			"a head that is larger than one": func(q *protocol.PublishRequest) { q.Head = make([]byte, jobs.MaxHead+1) },

@@ -116,7 +116,7 @@ func (w *world) missing(k *work) string {
 		l, unit := w.merged(k, shard, m, inOrder(all)), int(number%jobs.UnitsPerShard)
 		v := l.Verdict(unit)
 		var says strings.Builder
-		says.WriteString(fmt.Sprintf("; unit %d is %s: %d votes, %d seals, %d reveals; run by", number, v.State, len(v.Votes), len(l.Seals(unit)), len(l.Reveals(unit))))
+		fmt.Fprintf(&says, "; unit %d is %s: %d votes, %d seals, %d reveals; run by", number, v.State, len(v.Votes), len(l.Seals(unit)), len(l.Reveals(unit)))
 		for _, r := range append(l.Seals(unit), l.Reveals(unit)...) {
 			replica, counts := uint8(0), slices.ContainsFunc(v.Votes, func(v scheduler.Vote) bool { return v.Reveal.ID == r.ID || v.Seal != nil && v.Seal.ID == r.ID })
 			switch b := r.Body.(type) {
@@ -125,10 +125,10 @@ func (w *world) missing(k *work) string {
 			case *jobs.Reveal:
 				replica = b.Replica
 			}
-			says.WriteString(fmt.Sprintf(", %s of %s for %d (counts %v)", r.Kind, w.byID[r.Author].name, replica, counts))
+			fmt.Fprintf(&says, ", %s of %s for %d (counts %v)", r.Kind, w.byID[r.Author].name, replica, counts)
 		}
 		for _, x := range w.seen.runs[k][number] {
-			says.WriteString(fmt.Sprintf(" %s(%s, honest %v)", x.by.name, []string{"running", "dropped", "done"}[x.state], x.by.honest()))
+			fmt.Fprintf(&says, " %s(%s, honest %v)", x.by.name, []string{"running", "dropped", "done"}[x.state], x.by.honest())
 		}
 		return says.String()
 	}
