@@ -142,4 +142,3 @@ func readBlob(bs Blobs, b jobs.Blob) ([]byte, error) {
 	_, err = io.Copy(&buf, io.LimitReader(f, int64(b.Size)+1))
 	return buf.Bytes(), err
 }
-
