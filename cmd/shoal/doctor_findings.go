@@ -131,8 +131,9 @@ func hostFindings(r *host.Readings) []finding {
 		why   string
 	}{
 		{"load", r.Busy.Known, fmt.Sprintf("other programs use %.0f %% of the cores", 100*r.Busy.Value.Others), r.Busy.Why},
+		{"waits", r.Pressure.Known, fmt.Sprintf("of the last 10 s programs waited %.0f %% for the processor, %.0f %% for memory, %.0f %% for the disk", r.Pressure.Value.CPU, r.Pressure.Value.Memory, r.Pressure.Value.IO), r.Pressure.Why},
 		{"power", r.Power.Known, powerWords(r.Power.Value), r.Power.Why},
-		{"connection", r.Network.Known, map[bool]string{true: "metered: blobs are not moved", false: "not metered"}[r.Network.Value.Metered], r.Network.Why},
+		{"connection", r.Network.Known, map[bool]string{true: "metered: nothing large is moved but for your own jobs", false: "not metered"}[r.Network.Value.Metered], r.Network.Why},
 		{"heat", r.Heat.Known, fmt.Sprintf("%.0f °C at %s", r.Heat.Value.Celsius, r.Heat.Value.Sensor), r.Heat.Why},
 	} {
 		if s.known {

@@ -13,7 +13,7 @@ type clocks struct {
 }
 
 // clockSlack is the least difference between two clocks that means something: adjusting a
-// clock slowly moves it by less in the second between two looks.
+// clock slowly moves it by less in the seconds between two looks.
 const clockSlack = 500 * time.Millisecond
 
 // timekeeper finds, by comparing clocks, when the machine was suspended or its wall clock set.

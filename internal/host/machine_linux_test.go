@@ -1,7 +1,9 @@
 package host
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -317,6 +320,37 @@ func TestThisMachine(t *testing.T) {
 	}
 }
 
+// BenchmarkSampler is what watching this machine costs while something of others' runs, and while
+// nothing does, in microseconds of CPU time a second: 10,000 are a hundredth of a core.
+func BenchmarkSampler(b *testing.B) {
+	for _, calm := range []bool{false, true} {
+		b.Run(map[bool]string{false: "lending", true: "calm"}[calm], func(b *testing.B) {
+			for b.Loop() {
+				s := New(System(b.TempDir()), slog.New(slog.DiscardHandler))
+				s.Calm(calm)
+				const span = 40 * time.Second
+				ctx, cancel := context.WithTimeout(b.Context(), span)
+				before := processorTime(b)
+				if err := s.Run(ctx); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64((processorTime(b)-before).Microseconds())/span.Seconds(), "µs-CPU/s")
+				cancel()
+			}
+		})
+	}
+}
+
+// processorTime is what this process has used.
+func processorTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 func BenchmarkSignals(b *testing.B) {
 	signals := System(b.TempDir())
 	defer signals.Close()
@@ -330,11 +364,13 @@ func BenchmarkSignals(b *testing.B) {
 		"clock":     func() error { _, err := signals.Clock(b.Context()); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
+			before := processorTime(b)
 			for b.Loop() {
 				if err := ask(); err != nil {
 					b.Skip(err)
 				}
 			}
+			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "µs-CPU/op")
 		})
 	}
 }

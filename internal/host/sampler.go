@@ -33,9 +33,9 @@ const (
 	awayEvery   = 400 * time.Millisecond
 	inUseEvery  = 2 * time.Second
 	inUseFor    = 5 * time.Second // less idle than that is in use, as far as looking goes
-	clockEvery  = time.Second
 	memoryEvery = 2 * time.Second
 	slowEvery   = 5 * time.Second
+	calmEvery   = 20 * time.Second // what costs most, while nothing is lent that could be in others' way
 	netEvery    = 15 * time.Second
 
 	patience = time.Second // for one answer
@@ -47,13 +47,15 @@ type Sampler struct {
 	log     *slog.Logger
 	changed chan struct{}
 
-	mu  sync.Mutex
-	now Readings
+	mu   sync.Mutex
+	now  Readings
+	calm bool
+	busy chan struct{} // closed when calm ends
 }
 
 // New makes a sampler of signals; nothing is asked before Run.
 func New(s Signals, log *slog.Logger) *Sampler {
-	return &Sampler{signals: s, log: log, changed: make(chan struct{}, 1), now: unasked()}
+	return &Sampler{signals: s, log: log, changed: make(chan struct{}, 1), now: unasked(), busy: make(chan struct{})}
 }
 
 func unasked() Readings {
@@ -75,6 +77,28 @@ func (s *Sampler) Readings() Readings {
 // that the machine went on being idle.
 func (s *Sampler) Changed() <-chan struct{} { return s.changed }
 
+// Calm says whether nothing of others' runs here: then a walk over all processes may be rarer, which
+// is most of what looking costs. When something begins they are looked at at once.
+func (s *Sampler) Calm(calm bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calm && !calm {
+		close(s.busy)
+		s.busy = make(chan struct{})
+	}
+	s.calm = calm
+}
+
+// stirred is closed when the calm that there is now has ended.
+func (s *Sampler) stirred() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.calm {
+		return nil
+	}
+	return s.busy
+}
+
 // Run asks until ctx ends.
 func (s *Sampler) Run(ctx context.Context) error {
 	if s.signals.Close != nil {
@@ -83,56 +107,73 @@ func (s *Sampler) Run(ctx context.Context) error {
 	r := &s.now
 	var all sync.WaitGroup
 	all.Go(func() { watch(ctx, s, "user idle", s.signals.Idle, &r.Idle, idlePace) })
-	all.Go(func() { watch(ctx, s, "other programs", s.signals.Busy, &r.Busy, pace[Busy](slowEvery)) })
-	all.Go(func() { watch(ctx, s, "pressure", s.signals.Pressure, &r.Pressure, pace[Pressure](memoryEvery)) })
+	all.Go(func() { watch(ctx, s, "other programs", s.signals.Busy, &r.Busy, s.walkPace) })
+	all.Go(func() { watch(ctx, s, "pressure", s.signals.Pressure, &r.Pressure, pace[Pressure](slowEvery)) })
 	all.Go(func() { watch(ctx, s, "power", s.signals.Power, &r.Power, pace[Power](slowEvery)) })
 	all.Go(func() { watch(ctx, s, "network", s.signals.Network, &r.Network, pace[Network](netEvery)) })
 	all.Go(func() { watch(ctx, s, "memory", s.signals.Memory, &r.Memory, pace[Memory](memoryEvery)) })
 	all.Go(func() { watch(ctx, s, "disk", s.signals.Disk, &r.Disk, pace[Disk](slowEvery)) })
 	all.Go(func() { watch(ctx, s, "heat", s.signals.Heat, &r.Heat, pace[Heat](slowEvery)) })
-	all.Go(func() { watch(ctx, s, "clock", s.signals.Clock, &r.Clock, pace[Clock](clockEvery)) })
+	all.Go(func() { watch(ctx, s, "clock", s.signals.Clock, &r.Clock, pace[Clock](slowEvery)) })
 	all.Wait()
 	return nil
 }
 
-func pace[T any](every time.Duration) func(Reading[T]) time.Duration {
-	return func(Reading[T]) time.Duration { return every }
+// A paceOf says, after an answer, when to ask again: after a time, or when the channel is closed.
+type paceOf[T any] func(Reading[T]) (time.Duration, <-chan struct{})
+
+func pace[T any](every time.Duration) paceOf[T] {
+	return func(Reading[T]) (time.Duration, <-chan struct{}) { return every, nil }
 }
 
-func idlePace(r Reading[Idle]) time.Duration {
+// walkPace is that of the walk over all processes. Two of them make the first answer.
+func (s *Sampler) walkPace(r Reading[Busy]) (time.Duration, <-chan struct{}) {
+	if stirred := s.stirred(); stirred != nil && r.Known {
+		return calmEvery, stirred
+	}
+	return slowEvery, nil
+}
+
+func idlePace(r Reading[Idle]) (time.Duration, <-chan struct{}) {
 	switch {
 	case !r.Known, r.Value.None:
-		return slowEvery
+		return slowEvery, nil
 	case r.Value.For < inUseFor:
-		return inUseEvery
+		return inUseEvery, nil
 	}
-	return awayEvery
+	return awayEvery, nil
 }
 
 // watch asks one signal for as long as ctx lives, one question at a time.
-func watch[T any](ctx context.Context, s *Sampler, name string, ask Signal[T], to *Reading[T], pace func(Reading[T]) time.Duration) {
+func watch[T any](ctx context.Context, s *Sampler, name string, ask Signal[T], to *Reading[T], pace paceOf[T]) {
 	if ask == nil {
 		put(s, name, to, unknown[T]("this system does not tell"))
 		return
 	}
 	answers := make(chan Reading[T], 1) // for the one question that is open
 	asking := false
+	var early <-chan struct{} // when it is closed the next question is due
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-early:
+			early = nil
+			timer.Reset(0)
 		case r := <-answers:
 			asking = false
 			put(s, name, to, r)
-			timer.Reset(pace(r))
+			var next time.Duration
+			next, early = pace(r)
+			timer.Reset(next)
 		case <-timer.C:
 			if asking {
 				put(s, name, to, unknown[T]("no answer within "+patience.String()))
 				continue // until that answer comes
 			}
-			asking = true
+			asking, early = true, nil
 			timer.Reset(patience)
 			go func() { answers <- once(ctx, ask) }()
 		}

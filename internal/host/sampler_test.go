@@ -49,6 +49,41 @@ func TestInputIsSeenWithinASecond(t *testing.T) {
 	})
 }
 
+// While nothing of others' runs, what costs most is asked less often; when something begins, at once.
+func TestCalm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int32
+		s := running(t, Signals{Busy: func(context.Context) (Busy, error) {
+			looks.Add(1)
+			return Busy{}, nil
+		}})
+		during := func(d time.Duration) int32 {
+			before := looks.Load()
+			time.Sleep(d)
+			synctest.Wait()
+			return looks.Load() - before
+		}
+		during(time.Minute)
+		if n := during(time.Minute); n != 12 {
+			t.Errorf("%d looks a minute while something runs", n)
+		}
+		for range 3 {
+			s.Calm(true)
+			during(slowEvery)
+			if n := during(time.Minute); n != 3 {
+				t.Errorf("%d looks a minute while nothing runs", n)
+			}
+			s.Calm(false)
+			if n := during(time.Millisecond); n != 1 {
+				t.Errorf("%d looks when something begins", n)
+			}
+		}
+		if n := during(time.Minute); n != 12 {
+			t.Errorf("%d looks a minute after that", n)
+		}
+	})
+}
+
 func TestAHangingSignalHoldsUpNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

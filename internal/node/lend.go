@@ -24,6 +24,8 @@ type Machine interface {
 	Readings() wishes.Readings
 	// Changed has a value when there are others since the last was taken.
 	Changed() <-chan struct{}
+	// Calm says whether nothing of others' runs here, so that asking may cost less.
+	Calm(bool)
 }
 
 // donation is what the owner has said by command.
@@ -59,6 +61,8 @@ func (n *Node) lend(ctx context.Context) error {
 			return nil
 		case <-second.C:
 			n.watchSettings()
+			working, _ := n.worker.Working()
+			n.machine.Calm(len(working) == 0)
 		case <-n.machine.Changed():
 		}
 	}

@@ -49,6 +49,7 @@ func newDesk() *desk {
 
 func (d *desk) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 func (d *desk) Changed() <-chan struct{}      { return d.changed }
+func (d *desk) Calm(bool)                     {}
 
 func (d *desk) Readings() wishes.Readings {
 	d.mu.Lock()
