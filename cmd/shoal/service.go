@@ -151,24 +151,33 @@ func (p *program) installService(ctx context.Context, s service.Service) error {
 	return nil
 }
 
-func (p *program) serviceUninstallCommand() *cobra.Command {
+// serviceVerb is a command about a service that was installed, or not.
+func serviceVerb(verb, does string, do func(context.Context, service.Service) error) *cobra.Command {
 	var f serviceFlags
 	cmd := &cobra.Command{
-		Use:     "uninstall",
-		Short:   "stop the service and take its file away; the home stays",
-		Example: `  shoal service uninstall`,
+		Use:     verb,
+		Short:   does,
+		Example: "  shoal service " + verb,
 		Args:    exactArgs(),
 	}
 	f.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := service.Service{System: f.system}.Uninstall(cmd.Context())
-		if err != nil {
+		if err := do(cmd.Context(), service.Service{System: f.system}); err != nil {
 			return serviceTrouble(err, f.system)
 		}
-		p.ui.serviceGone(st)
 		return nil
 	}
 	return cmd
+}
+
+func (p *program) serviceUninstallCommand() *cobra.Command {
+	return serviceVerb("uninstall", "stop the service and take its file away; the home stays", func(ctx context.Context, s service.Service) error {
+		st, err := s.Uninstall(ctx)
+		if err == nil {
+			p.ui.serviceGone(st)
+		}
+		return err
+	})
 }
 
 // serviceSchema is the form of a serviceStatus.
@@ -186,23 +195,14 @@ type serviceStatus struct {
 }
 
 func (p *program) serviceStatusCommand() *cobra.Command {
-	var f serviceFlags
-	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "whether the service is installed, and how it is",
-		Example: `  shoal service status`,
-		Args:    exactArgs(),
-	}
-	f.add(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := service.Service{System: f.system}.State(cmd.Context())
+	return serviceVerb("status", "whether the service is installed, and how it is", func(ctx context.Context, s service.Service) error {
+		st, err := s.State(ctx)
 		if err != nil {
-			return serviceTrouble(err, f.system)
+			return err
 		}
-		s := serviceStatus{serviceSchema, st.Installed, st.Path, st.Ours, st.Running, st.Words, string(st.Linger)}
-		return p.print(s, func(w io.Writer) { serviceTable(w, st) })
-	}
-	return cmd
+		doc := serviceStatus{serviceSchema, st.Installed, st.Path, st.Ours, st.Running, st.Words, string(st.Linger)}
+		return p.print(doc, func(w io.Writer) { serviceTable(w, st) })
+	})
 }
 
 // serviceTrouble gives what went wrong with a service a code and a way out.

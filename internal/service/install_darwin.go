@@ -75,16 +75,11 @@ func (s Service) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	st := State{Path: path}
-	err = whose(path)
-	var foreign *ForeignError
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return st, nil
-	case err != nil && !errors.As(err, &foreign):
+	st, err := fileState(path)
+	if err != nil || !st.Installed {
 		return st, err
 	}
-	st.Installed, st.Ours, st.Words = true, err == nil, "not loaded"
+	st.Words = "not loaded"
 	out, err := s.launchctl(ctx, "print", s.domain()+"/"+Label)
 	if err != nil {
 		return st, nil // launchd does not know it

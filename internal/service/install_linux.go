@@ -94,16 +94,10 @@ func (s Service) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	st := State{Path: path}
-	err = whose(path)
-	var foreign *ForeignError
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return st, nil
-	case err != nil && !errors.As(err, &foreign):
+	st, err := fileState(path)
+	if err != nil || !st.Installed {
 		return st, err
 	}
-	st.Installed, st.Ours = true, err == nil
 	out, err := s.systemctl(ctx, "show", unitName, "--property=ActiveState,SubState,StatusText")
 	if err != nil {
 		st.Words = "systemd does not answer"

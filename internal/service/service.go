@@ -118,6 +118,21 @@ func sign(text, before, after string) string {
 // maxFile bounds what is read of a file that may be anyone's.
 const maxFile = 64 << 10
 
+// fileState is what the file of a service tells, or that there is none.
+func fileState(path string) (State, error) {
+	st := State{Path: path}
+	err := whose(path)
+	var foreign *ForeignError
+	if err != nil && !errors.As(err, &foreign) {
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return st, err
+	}
+	st.Installed, st.Ours = true, err == nil
+	return st, nil
+}
+
 // whose reports nil when a file was written here and not changed, a *ForeignError when it
 // was not, and an error like os.ErrNotExist otherwise.
 func whose(path string) error {
