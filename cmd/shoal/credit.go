@@ -22,7 +22,8 @@ func (p *program) creditCommand() *cobra.Command {
 		Long: `Credit is the fuel, in instructions, of a donor's answers that a submitter accepted. Anyone can
 work it out from that submitter's evidence, and a donor alone cannot raise it. A submitter can
 always praise its friends, or itself under another key: a total is worth what the submitters in it
-are, so choose them with --submitter.
+are, so choose them with --submitter. An answer that was sealed when another's could be read may be
+a copy: it is told as late, and earns nothing.
 
 Without --evidence: what this node did for others, by its own account, and what others earned
 from this node's jobs.`,

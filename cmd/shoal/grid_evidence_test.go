@@ -49,6 +49,13 @@ func gridProves(t *testing.T, g *gridtest.Grid) {
 			t.Errorf("no fuel for %d inputs of %s", e.Inputs, e.Donor)
 		}
 	}
+	for of, want := range map[string]int{submitter.Peer(): len(earned.Earned), donors[0].Peer(): 0} {
+		var chosen api.Credit
+		s := stranger.Shoal("credit", "--evidence", proof, "--submitter", of, "--output", "json")
+		if err := json.Unmarshal(s.Out, &chosen); err != nil || len(chosen.Earned) != want {
+			t.Errorf("credit of submitter %s alone: %d donors, not %d: %v", of, len(chosen.Earned), want, err)
+		}
+	}
 	if inputs != 2*12 {
 		t.Errorf("credit for %d inputs, with two votes for each of 12", inputs)
 	}
