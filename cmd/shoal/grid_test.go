@@ -32,6 +32,7 @@ func TestGrid(t *testing.T) {
 		{"every worker dies between seal and reveal", faulty, gridRevealsLater},
 		{"one of five donors lies", faulty, gridDeliversNoLie},
 		{"two of seven lie together", faulty, gridBelievesNoRing},
+		{"a strong job's submitter is away", honest, gridIsNotFinalAlone},
 		{"one of five donors copies", faulty, gridPaysNoThief},
 		{"large blobs", honest, gridMovesLargeBlobs},
 		{"inputs that fail", honest, gridReportsFailures},
