@@ -192,6 +192,7 @@ func (n *Node) nonce(job jobs.JobID, shard uint32, unit uint16) jobs.Digest {
 type Job struct {
 	Inputs  int
 	PerUnit int
+	Unknown bool        // what a unit costs: nobody has estimated it
 	Policy  jobs.Policy // zero: standard
 }
 
@@ -204,10 +205,14 @@ func (n *Node) Submit(ctx context.Context, j Job) (*jobs.Job, error) {
 	if j.Policy.Votes == 0 {
 		j.Policy = jobs.Policy{Level: jobs.Standard, Votes: 2, Lease: 120}
 	}
+	unitTime := uint32(1)
+	if j.Unknown {
+		unitTime = 0
+	}
 	now := time.Now().Unix()
 	job, err := n.Submitter.Create(ctx, submit.Spec{
 		Head: jobs.Head{
-			Created: now, Expires: now + 14*24*3600, Program: program, Policy: j.Policy, UnitTime: 1,
+			Created: now, Expires: now + 14*24*3600, Program: program, Policy: j.Policy, UnitTime: unitTime,
 			Limits: jobs.Limits{Memory: 1 << 20, Output: 1 << 20, CPU: 60_000},
 		},
 		PerUnit: max(j.PerUnit, 1),

@@ -56,3 +56,34 @@ func TestFinishedShardsRest(t *testing.T) {
 		check(t, g.Add(Kind{}), job, time.Minute)
 	})
 }
+
+// A node works its own job off a few shards at a time, from the first: however many small units it
+// has, few shards are begun and not finished, and only those cost their keeper memory.
+func TestOwnJobIsWorkedOffInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New()
+		defer g.Close()
+		n := g.Add(Kind{Keeps: true, RunsOwn: true, Slots: 2, Takes: 5 * time.Millisecond})
+		const shards, few = 24, 16
+		job := submitTo(t, n, Job{Inputs: shards * jobs.UnitsPerShard, PerUnit: 1, Unknown: true})
+		for range 10 {
+			time.Sleep(300 * time.Millisecond)
+			begun := []uint32{}
+			for shard := range job.Head.Shards() {
+				sum, err := n.Client.Summary(t.Context(), protocol.ShardRef{Job: job.ID, Shard: shard})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for u := range sum.Len() {
+					if sum.Unit(u).State != scheduler.Open {
+						begun = append(begun, shard)
+						break
+					}
+				}
+			}
+			if len(begun) == 0 || len(begun) > few || begun[0] != 0 || begun[len(begun)-1] != uint32(len(begun)-1) {
+				t.Fatalf("begun are shards %v", begun)
+			}
+		}
+	})
+}
