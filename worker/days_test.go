@@ -106,7 +106,7 @@ func TestWhatIsSetAsideIsGivenBack(t *testing.T) {
 		for unit := range uint16(strikes) {
 			w.failed(hold(bad, unit, false), errors.New("signal: killed"))
 		}
-		w.take(bad, waiting.ref, &client.Assignment{Holds: []jobs.Hold{{Unit: 20}}}, m.Now())
+		w.take(bad, waiting.ref, &client.Assignment{Holds: []jobs.Hold{{Unit: 20}}}, moment{m.Now(), m.Date()})
 	})
 	loop.Run(func() bool { return loop.Elapsed() > time.Second })
 	for _, unit := range []uint16{0, 1, 2, 10, 20} {

@@ -315,7 +315,7 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	if len(holds) == 0 {
 		return 0, nil
 	}
-	began := w.rt.Now()
+	began := w.moment()
 	a, err := w.cfg.Keepers.Claim(ctx, ref, holds)
 	if err != nil {
 		return 0, err
@@ -390,7 +390,7 @@ func (w *Worker) busyWith(ref protocol.ShardRef, unit uint16) bool {
 }
 
 // take turns an assignment that was asked for at a time into tasks, and has their inputs fetched.
-func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment, asked time.Time) {
+func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment, asked moment) {
 	now := w.rt.Now()
 	if why, aside := w.asideNow(info); aside && why != "" { // set aside since they were asked for
 		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, ref, a.Holds) })

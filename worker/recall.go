@@ -109,7 +109,7 @@ func (w *Worker) takeUp(ctx context.Context, info *jobInfo, ref protocol.ShardRe
 		holds = append(holds, s.Hold)
 	}
 	slices.SortFunc(holds, jobs.CompareHolds)
-	asked := w.rt.Now()
+	asked := w.moment()
 	lost, err := w.cfg.Keepers.Renew(ctx, ref, holds)
 	grants, gerr := w.grantsOn(ref)
 	if err != nil || gerr != nil {

@@ -15,6 +15,14 @@ import (
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
+// moment is a time by both clocks of a machine: the calendar goes on while it sleeps.
+type moment struct {
+	steady time.Time
+	date   int64
+}
+
+func (w *Worker) moment() moment { return moment{w.rt.Now(), w.rt.Date()} }
+
 type taskKey struct {
 	ref  protocol.ShardRef
 	unit uint16
@@ -31,7 +39,7 @@ type task struct {
 	inputs   []jobs.Input
 	first    uint64    // number of the first input in the job, from 0
 	renewed  time.Time // when its renewal was last begun
-	held     time.Time // when the keepers were asked who last said that it is held
+	held     moment    // when the keepers were asked who last said that it is held
 	standing bool      // renewed at least once: the grant does not lapse by itself any more
 	running  bool
 	slot     int  // where it runs
@@ -181,25 +189,25 @@ func (w *Worker) renew(ctx context.Context) {
 	last, lastDate := w.rt.Now(), w.rt.Date()
 	for strand.Sleep(ctx, w.rt, time.Second) == nil {
 		now, date := w.rt.Now(), w.rt.Date()
-		if slept := time.Duration(date-lastDate)*time.Second - now.Sub(last); slept > sleepSlack {
-			w.cfg.Logger.Info("this machine slept, or its clock was set: every lease is renewed", "by", slept)
+		if slept(date-lastDate, now.Sub(last)) {
+			w.cfg.Logger.Info("this machine slept, or its clock was set: every lease is renewed", "seconds", date-lastDate)
 			w.expireLeases()
 		}
 		last, lastDate = now, date
 		w.endStill(now)
-		w.renewDue(ctx, now)
+		w.renewDue(ctx, moment{now, date})
 	}
 }
 
-func (w *Worker) renewDue(ctx context.Context, now time.Time) {
+func (w *Worker) renewDue(ctx context.Context, now moment) {
 	due := map[protocol.ShardRef][]jobs.Hold{}
 	w.mu.Lock()
 	for _, t := range w.tasks {
 		if w.stands(t) {
 			continue // it is not held for longer than its lease, see endStill
 		}
-		if now.Sub(t.renewed) >= t.renewAfter() {
-			t.renewed, t.standing = now, true
+		if now.steady.Sub(t.renewed) >= t.renewAfter() {
+			t.renewed, t.standing = now.steady, true
 			due[t.ref] = append(due[t.ref], t.hold)
 		}
 	}
@@ -224,11 +232,11 @@ func (w *Worker) renewDue(ctx context.Context, now time.Time) {
 }
 
 // confirmed notes that keepers who were asked at a time said what is held.
-func (w *Worker) confirmed(ref protocol.ShardRef, holds []jobs.Hold, asked time.Time) {
+func (w *Worker) confirmed(ref protocol.ShardRef, holds []jobs.Hold, asked moment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range holds {
-		if t := w.tasks[taskKey{ref, h.Unit}]; t != nil && t.held.Before(asked) {
+		if t := w.tasks[taskKey{ref, h.Unit}]; t != nil && t.held.steady.Before(asked.steady) {
 			t.held = asked
 		}
 	}
@@ -239,7 +247,14 @@ func (w *Worker) confirmed(ref protocol.ShardRef, holds []jobs.Hold, asked time.
 func (w *Worker) lapsed(t *task) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !t.info.own && w.rt.Now().Sub(t.held) >= t.countsFor()
+	since := w.rt.Now().Sub(t.held.steady)
+	return !t.info.own && (since >= t.countsFor() || slept(w.rt.Date()-t.held.date, since))
+}
+
+// slept reports whether more time has gone by for the calendar than for the steady clock: the machine
+// slept, or somebody set its clock.
+func slept(seconds int64, steady time.Duration) bool {
+	return time.Duration(seconds)*time.Second-steady > sleepSlack
 }
 
 // sleepSlack is how far the clocks may part in a second before that means something.
@@ -251,7 +266,7 @@ func (w *Worker) expireLeases() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range w.tasks {
-		t.renewed, t.held, t.standing = time.Time{}, time.Time{}, false
+		t.renewed, t.held, t.standing = time.Time{}, moment{}, false
 	}
 }
 

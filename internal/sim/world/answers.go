@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/evidence"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
+	"github.com/shoalgrid/shoal/scheduler/trust"
 )
 
 // judged holds I1 to I3 of one accepted unit.
@@ -133,4 +134,29 @@ func (w *world) missing(k *work) string {
 		return says.String()
 	}
 	return ""
+}
+
+// believes holds I20 of what a submitter writes of a donor: it is known for no more than it has sealed
+// of this submitter's units, and who was burned stays so.
+func (s *witness) believes(p *process, id jobs.NodeID, record []byte) {
+	b := trust.NewBook()
+	if !p.role.submits || len(record) == 0 || b.Restore(id, record) != nil {
+		return
+	}
+	d, name := b.Get(id), s.w.byID[id].name
+	if s.burned[p.node][id] && !d.Burned {
+		s.w.broke("I20", "%s was burned at %s, and is not any more", name, p.name)
+	}
+	if d.Burned {
+		inner(s.burned, p.node)[id] = true
+	}
+	sealed := uint32(0)
+	for at := range s.sealed {
+		if k := s.w.workOf(at.ref.Job); k != nil && k.at == p.node && at.by == id {
+			sealed++
+		}
+	}
+	if d.Accepted > sealed {
+		s.w.broke("I20", "%s is trusted for %d units at %s, it sealed %d", name, d.Accepted, p.name, sealed)
+	}
 }

@@ -87,14 +87,14 @@ func (s *witness) begins(p *process, k *work, prog worker.Program, number uint64
 	s.leased(p, k, ref, uint16(number%jobs.UnitsPerShard))
 	before := inner(s.runs, k)[number]
 	if len(before) >= k.votes {
-		s.count(p, number, before)
+		s.count(p, k, number, before)
 	}
 	s.runs[k][number] = append(before, x)
 	return e
 }
 
 // count adds an execution to those of its cause.
-func (s *witness) count(p *process, number uint64, before []*execution) {
+func (s *witness) count(p *process, k *work, number uint64, before []*execution) {
 	w, c := s.w, &s.w.report.Causes
 	any := func(f func(*execution) bool) bool { return slices.ContainsFunc(before, f) }
 	switch {
@@ -113,7 +113,7 @@ func (s *witness) count(p *process, number uint64, before []*execution) {
 		c.Crash++
 	case w.judges():
 		c.Asked++
-	case w.fate.lossPPM > 0 || w.fate.weather > 0:
+	case s.outOfTouch(p, k, before):
 		c.Contact++
 	case any(func(x *execution) bool { return x.state == running || w.loop.Elapsed()-x.start < raceWindow }):
 		c.Race++
@@ -139,6 +139,7 @@ func (s *witness) ringHolds(k *work, number uint64) bool {
 
 // crashed ends what a node was running.
 func (s *witness) crashed(n *node) {
+	s.lost(n)
 	for _, units := range s.runs {
 		for _, xs := range units {
 			for _, x := range xs {
@@ -148,4 +149,22 @@ func (s *witness) crashed(n *node) {
 			}
 		}
 	}
+}
+
+// lost notes that a node was out of touch just now: down, cut off, still, or not answered in time.
+func (s *witness) lost(ns ...*node) {
+	for _, n := range ns {
+		s.touch[n] = s.w.loop.Elapsed()
+	}
+}
+
+// outOfTouch reports whether somebody to whom a unit's executions matter was out of touch since a
+// lease before the first of them: who ran it, who runs it now, or one who may keep it.
+func (s *witness) outOfTouch(p *process, k *work, before []*execution) bool {
+	since := before[0].start - k.job.Head.LeaseTime()
+	return slices.ContainsFunc(s.w.nodes, func(n *node) bool {
+		at, ever := s.touch[n]
+		concerned := n.role.keeps || n == p.node || slices.ContainsFunc(before, func(x *execution) bool { return x.by == n })
+		return ever && at >= since && concerned
+	})
 }

@@ -298,12 +298,13 @@ func (w *world) suspend() {
 	p, d := n.p, w.between(time.Second, 10*time.Minute)
 	w.fault("%s is suspended for %s", n.name, d.Round(time.Second))
 	p.m.Suspend()
-	w.loop.At(d, p.m.Resume)
+	w.loop.At(d, func() { p.m.Resume(); w.seen.lost(n) })
+	w.seen.lost(n)
 }
 
 func (w *world) jump() {
 	n := w.some()
-	n.off = w.between(0, 2*time.Hour) - time.Hour
+	n.off, n.jumped = w.between(0, 2*time.Hour)-time.Hour, w.loop.Elapsed()
 	if n.p != nil {
 		n.p.m.Jump(n.off)
 	}

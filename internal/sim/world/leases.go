@@ -19,6 +19,9 @@ func (s *witness) grantsSeen(a *asking, answer []byte) {
 	if k == nil || a.from == k.at.ID() {
 		return
 	}
+	if s.guilty[a.p.disk][a.from] && len(r.Granted) > 0 {
+		s.w.broke("I13", "%s grants to %s, of whom it has two seals of one unit that differ", a.p.name, s.w.byID[a.from].name)
+	}
 	now := a.p.m.Now()
 	live := 0
 	given := inner(s.grants, a.p)
@@ -45,21 +48,37 @@ func (s *witness) hasSealed(by jobs.NodeID, at hold) bool {
 }
 
 // leased holds I9: by the worker's own clock, at most a lease has gone by since it last asked for
-// the unit, less what clocks may differ by.
+// the unit, less what clocks may differ by; and by nobody's clock more than a lease, also if it slept.
 func (s *witness) leased(p *process, k *work, ref protocol.ShardRef, unit uint16) {
 	if !p.honest() || k.at == p.node {
 		return
 	}
-	at, asked := s.renewed[p][hold{ref, jobs.Hold{Unit: unit}}]
+	last, known := s.renewed[p][hold{ref, jobs.Hold{Unit: unit}}]
 	ttl := k.job.Head.LeaseTime()
-	if !asked || p.m.Now().Sub(at) > ttl-ttl/100-5*time.Second {
-		s.w.broke("I9", "%s starts unit %d, which it asked for %s ago", p.name, unit, p.m.Now().Sub(at))
+	if !known || p.m.Now().Sub(last.mine) > ttl-ttl/100-5*time.Second {
+		s.w.broke("I9", "%s starts unit %d, which it asked for %s ago", p.name, unit, p.m.Now().Sub(last.mine))
+	}
+	if ago := s.w.loop.Elapsed() - last.world; ago > ttl && p.jumped < last.world { // its clock stood while it slept, and its calendar went on
+		s.w.broke("I9", "%s starts unit %d, which it asked for %s ago though it thinks %s", p.name, unit, ago, p.m.Now().Sub(last.mine))
 	}
 }
 
 // hopes notes that a worker asked to hold replicas, or to go on holding them.
 func (s *witness) hopes(p *process, ref protocol.ShardRef, hs []jobs.Hold) {
 	for _, h := range hs {
-		inner(s.renewed, p)[hold{ref, jobs.Hold{Unit: h.Unit}}] = p.m.Now()
+		inner(s.renewed, p)[hold{ref, jobs.Hold{Unit: h.Unit}}] = asked{p.m.Now(), s.w.loop.Elapsed()}
 	}
+}
+
+// weigh notes of whom two seals that differ lie on a keeper's disk: that keeper is to know it.
+func (s *witness) weigh(d *disk, ref protocol.ShardRef, r *jobs.Record) {
+	b, ok := r.Body.(*jobs.Seal)
+	if !ok {
+		return
+	}
+	at := statement{r.Author, ref, b.Unit}
+	if old, said := s.said[d][at]; said && old != b.Commitment {
+		inner(s.guilty, d)[r.Author] = true
+	}
+	inner(s.said, d)[at] = b.Commitment
 }

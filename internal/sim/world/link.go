@@ -178,11 +178,13 @@ const dialTimeout = 1500 * time.Millisecond
 // send brings a question to its node, or loses it.
 func (w *world) send(c *call) {
 	if !w.reaches(c.from.node, c.to) || !w.reaches(c.to, c.from.node) {
+		w.seen.lost(c.from.node, c.to)
 		w.loop.At(dialTimeout, func() { c.end(nil, errUnreachable) })
 		return
 	}
 	if !w.healed && w.chance(w.fate.lossPPM) {
 		w.report.Faults++
+		w.seen.lost(c.from.node, c.to)
 		if w.draw(2) == 0 { // the connection breaks, and that is noticed
 			w.loop.At(w.latency(), func() { c.end(nil, errReset) })
 		}
@@ -198,12 +200,17 @@ func (w *world) way(a, b *node) time.Duration {
 	if a.crawl || b.crawl {
 		d = min(100*d, 5*time.Second)
 	}
-	return d + max(a.clog-w.loop.Elapsed(), b.clog-w.loop.Elapsed(), 0)
+	d += max(a.clog-w.loop.Elapsed(), b.clog-w.loop.Elapsed(), 0)
+	if d >= time.Second {
+		w.seen.lost(a, b)
+	}
+	return d
 }
 
 func (w *world) deliver(c *call) {
 	p := c.to.p
 	if p == nil || p.keeper == nil || p.m.Dead() {
+		w.seen.lost(c.from.node, c.to)
 		w.loop.At(dialTimeout, func() { c.end(nil, errUnreachable) })
 		return
 	}
@@ -242,6 +249,7 @@ func (w *world) answer(c *call, answer []byte) {
 	}
 	if !w.reaches(c.to, c.from.node) || !w.healed && w.chance(w.fate.lossPPM) {
 		w.report.Faults++
+		w.seen.lost(c.to, c.from.node)
 		return
 	}
 	w.loop.At(w.way(c.to, c.from.node), func() { c.end(answer, nil) })

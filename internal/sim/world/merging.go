@@ -37,6 +37,7 @@ func (w *world) merges(k *work) {
 			w.broke("I15", "the records of %s's job give different states in different orders", k.at.name)
 		}
 		w.follows(k, shard, first, second)
+		w.associates(k, shard, m, again[:len(rs)], first)
 	}
 }
 
@@ -79,6 +80,9 @@ func (w *world) follows(k *work, shard uint32, a, b *scheduler.Ledger) {
 			w.broke("I15", "unit %d is %s in one order and %s in another", n, x.State, y.State)
 		}
 		number := uint64(shard)*jobs.UnitsPerShard + uint64(n)
+		if out, ok := k.gave[number]; ok && w.opt.Liars == 0 && !k.dice && !w.judges() && x.State.Decided() && x.Input(0).Tuple.Output != out {
+			w.broke("I19", "unit %d was accepted with another answer than its records have", number)
+		}
 		if _, ok := k.accepted[number]; ok && !x.State.Decided() && !w.judges() && w.fate.emptyPPM == 0 && w.opt.Liars == 0 {
 			w.broke("I19", "unit %d was accepted, and the records do not say so", number)
 		}
@@ -126,4 +130,24 @@ func (w *world) convicts(rs []*jobs.Record) {
 			w.broke("I13", "%s sealed two things for unit %d, and is not convicted", n.name, b.Unit)
 		}
 	}
+}
+
+// associates holds I15 of three keepers who know a part each: whichever two of them meet first, all
+// come to the same.
+func (w *world) associates(k *work, shard uint32, m *jobs.Manifest, rs []*jobs.Record, whole *scheduler.Ledger) {
+	a, b, c := rs[:len(rs)/3], rs[len(rs)/3:2*len(rs)/3], rs[2*len(rs)/3:]
+	left := append(recordsOf(w.merged(k, shard, m, append(slices.Clone(a), b...))), c...)
+	right := append(slices.Clone(a), recordsOf(w.merged(k, shard, m, append(slices.Clone(b), c...)))...)
+	if x, y := w.merged(k, shard, m, left).Digests(), w.merged(k, shard, m, right).Digests(); !slices.Equal(x, y) || !slices.Equal(x, whole.Digests()) {
+		w.broke("I15", "three parts of the records of %s's job come to different states", k.at.name)
+	}
+}
+
+// recordsOf are the records that a ledger kept.
+func recordsOf(l *scheduler.Ledger) []*jobs.Record {
+	rs := l.General()
+	for n := range l.Units() {
+		rs = append(append(rs, l.Seals(n)...), l.Reveals(n)...)
+	}
+	return rs
 }

@@ -40,6 +40,7 @@ type node struct {
 	speed  int           // hundredths of the usual
 	subnet string        // that it is seen in; empty for a private address
 	clog   time.Duration // until then what it sends and is sent is held back
+	jumped time.Duration // when somebody last set its calendar
 	crawl  bool          // its way into the network is a hundred times slower
 	runs   int           // processes so far
 	lives  int           // disks so far

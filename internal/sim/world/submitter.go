@@ -33,12 +33,13 @@ type work struct {
 	counted  bool
 	ended    time.Duration // when it was complete
 	accepted map[uint64][32]byte
+	gave     map[uint64]jobs.Digest // the outputs that were delivered
 }
 
 // submit lets a node have a job to submit, when it is up.
 func (w *world) submit(at *node, i int) {
 	k := &work{
-		w: w, at: at, votes: votesOf(w.level()), accepted: map[uint64][32]byte{},
+		w: w, at: at, votes: votesOf(w.level()), accepted: map[uint64][32]byte{}, gave: map[uint64]jobs.Digest{},
 		takes: w.between(500*time.Millisecond, w.fate.unitTime), leaves: w.chance(w.fate.leavePPM),
 		dice: w.chance(w.fate.dicePPM), cancel: w.chance(w.fate.cancelPPM),
 	}
@@ -65,8 +66,10 @@ const publishAgain = 15 * time.Second
 // live is what the submitter's node does about its job in one run of its process, as
 // internal/node would.
 func (k *work) live(p *process) {
-	if k.find(p) != nil || k.job == nil && k.create(p) != nil {
-		return // the disk is gone, or full: the person tries again when the node is next up
+	for k.find(p) != nil || k.job == nil && k.create(p) != nil { // the disk fails, or is full: the person tries again
+		if strand.Sleep(p.ctx, p.m, publishAgain) != nil {
+			return
+		}
 	}
 	p.board.add(k.job)
 	for !k.posted {
@@ -208,7 +211,7 @@ func (k *work) collect(p *process) {
 		Manifest: func(shard uint32) (*jobs.Manifest, []jobs.Digest, error) { return p.submitter.Manifest(k.job, shard) },
 	}, k.job)
 	if err != nil {
-		k.w.broke("I25", "what %s has collected cannot be read: %v", p.name, err)
+		p.fails(err)
 		return
 	}
 	for c.Run(p.ctx) != nil {
@@ -216,9 +219,12 @@ func (k *work) collect(p *process) {
 			return
 		}
 	}
-	if k.answers(p, c) == nil {
-		k.over()
+	for k.answers(p, c) != nil { // its disk, or who has the bytes, fails at the moment
+		if strand.Sleep(p.ctx, p.m, publishAgain) != nil {
+			return
+		}
 	}
+	k.over()
 }
 
 func (k *work) over() {
@@ -240,6 +246,7 @@ func (k *work) answers(p *process, c *collect.Collector) error {
 			k.w.broke("I6", "%s: answer %d is number %d, open %v, in a job that is complete", p.name, next, a.Number, a.Open)
 		}
 		next++
+		k.gave[a.Number] = jobs.BlobOf(got).Digest
 		if !k.counted {
 			k.w.report.Accepted++
 		}

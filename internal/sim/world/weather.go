@@ -33,7 +33,8 @@ func (w *world) freeze() {
 	p, d := n.p, w.between(time.Second, 20*time.Minute)
 	w.fault("the process of %s stands still for %s", n.name, d.Round(time.Second))
 	p.m.Freeze()
-	w.loop.At(d, p.m.Resume)
+	w.loop.At(d, func() { p.m.Resume(); w.seen.lost(n) })
+	w.seen.lost(n)
 }
 
 // stall lets a steady clock stand while its machine works.
@@ -45,7 +46,8 @@ func (w *world) stall() {
 	p, d := n.p, w.between(time.Second, 3*time.Minute)
 	w.fault("the steady clock of %s stands for %s", n.name, d.Round(time.Second))
 	p.m.Stall()
-	w.loop.At(d, p.m.Resume)
+	w.loop.At(d, func() { p.m.Resume(); w.seen.lost(n) })
+	w.seen.lost(n)
 }
 
 // lock makes a disk read-only.

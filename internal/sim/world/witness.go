@@ -29,6 +29,12 @@ type granted struct {
 	at time.Time
 }
 
+// asked is when a worker asked to hold a unit, by its own clock and by the world's.
+type asked struct {
+	mine  time.Time
+	world time.Duration
+}
+
 // kept is the records that lie on one disk, by shard.
 type kept map[protocol.ShardRef]map[jobs.Digest]*jobs.Record
 
@@ -43,7 +49,11 @@ type witness struct {
 	acked     map[*process]map[jobs.Digest]bool
 	versions  map[*process]map[protocol.ShardRef]uint64
 	grants    map[*process]map[hold]granted
-	renewed   map[*process]map[hold]time.Time
+	renewed   map[*process]map[hold]asked
+	touch     map[*node]time.Duration             // when it was last out of touch, or down
+	said      map[*disk]map[statement]jobs.Digest // what seals on a disk say
+	guilty    map[*disk]map[jobs.NodeID]bool      // of whom two seals are on a disk that contradict each other
+	burned    map[*node]map[jobs.NodeID]bool      // by submitter
 	troubled  map[*disk]bool
 	lastCheck time.Duration
 	offers    map[*byte]*offered             // requests parsed, by where they lie: they come by again and again
@@ -99,7 +109,8 @@ func newWitness(w *world) *witness {
 		w: w, runs: map[*work]map[uint64][]*execution{}, sealed: map[statement]jobs.Digest{}, revealed: map[statement]jobs.Digest{},
 		seals: map[jobs.Digest]bool{}, kept: map[*disk]kept{}, acked: map[*process]map[jobs.Digest]bool{},
 		versions: map[*process]map[protocol.ShardRef]uint64{}, grants: map[*process]map[hold]granted{},
-		renewed: map[*process]map[hold]time.Time{}, troubled: map[*disk]bool{},
+		renewed: map[*process]map[hold]asked{}, touch: map[*node]time.Duration{},
+		said: map[*disk]map[statement]jobs.Digest{}, guilty: map[*disk]map[jobs.NodeID]bool{}, burned: map[*node]map[jobs.NodeID]bool{}, troubled: map[*disk]bool{},
 		offers: map[*byte]*offered{}, batches: map[jobs.Digest][]*jobs.Record{},
 	}
 }
@@ -193,9 +204,12 @@ func (s *witness) stored(t table, key, value, old []byte, had bool) {
 		}
 		for _, r := range s.batch(value) {
 			inner(s.kept[t.d], ref)[r.ID] = r
+			s.weigh(t.d, ref, r)
 		}
 	case t.name == 'c' && key[0] == 'a':
 		s.accepts(t.p, key, value)
+	case t.name == 'c' && key[0] == 'd':
+		s.believes(t.p, jobs.NodeID(key[1:]), value)
 	case t.name == 'c' && key[0] == 'f':
 		if k := s.w.workOf(jobs.JobID(key[1:33])); k != nil && k.at == t.p.node {
 			k.final = true
@@ -220,6 +234,8 @@ func (s *witness) deleted(t table, key []byte) {
 	case t.name == 'k' && (key[0] == 'r' || key[0] == 'm'): // it let a shard go: that is others' now
 		ref := protocol.ShardRef{Job: jobs.JobID(key[1:33]), Shard: binary.BigEndian.Uint32(key[33:])}
 		delete(s.kept[t.d], ref)
+		delete(s.said, t.d)
+		delete(s.guilty, t.d)
 		delete(s.versions[t.p], ref)
 		delete(s.acked, t.p)
 		delete(s.grants, t.p)
