@@ -124,7 +124,7 @@ func (w *world) convicts(rs []*jobs.Record) {
 		differ := first.Body.(*jobs.Seal).Commitment != b.Commitment
 		n := w.byID[r.Author]
 		switch {
-		case guilty && (who != r.Author || n == nil || n.honest()):
+		case guilty && (who != r.Author || n == nil || n.honest() && !w.forgets(n, protocol.ShardRef{Job: r.Job})):
 			w.broke("I13", "%s is convicted", w.byID[who].name)
 		case differ != guilty:
 			w.broke("I13", "%s sealed two things for unit %d, and is not convicted", n.name, b.Unit)

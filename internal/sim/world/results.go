@@ -39,6 +39,13 @@ func (s *witness) showed(a *asking, answer []byte) {
 	}
 }
 
+// forgets reports whether a node cannot know what it said before: it has lost its disk, and the program
+// answers otherwise each time. No memory, no promise.
+func (w *world) forgets(n *node, ref protocol.ShardRef) bool {
+	k := w.workOf(ref.Job)
+	return n.lives > 0 && k != nil && k.dice
+}
+
 // stated looks at a record that a node sends.
 func (s *witness) stated(p *process, ref protocol.ShardRef, r *jobs.Record) {
 	author := s.w.byID[r.Author]
@@ -49,14 +56,14 @@ func (s *witness) stated(p *process, ref protocol.ShardRef, r *jobs.Record) {
 	case *jobs.Seal:
 		s.seals[r.ID] = true
 		at := statement{r.Author, ref, b.Unit}
-		if old, said := s.sealed[at]; said && old != b.Commitment && author.honest() {
+		if old, said := s.sealed[at]; said && old != b.Commitment && author.honest() && !s.w.forgets(author, ref) {
 			s.w.broke("I12", "%s seals two things for unit %d", author.name, b.Unit)
 		}
 		s.sealed[at] = b.Commitment
 	case *jobs.Reveal:
 		at := statement{r.Author, ref, b.Unit}
 		old, said := s.revealed[at]
-		if said && old != b.Tuples && author.honest() && b.Replica != scheduler.WholeUnit { // its own runs bind nobody
+		if said && old != b.Tuples && author.honest() && b.Replica != scheduler.WholeUnit && !s.w.forgets(author, ref) { // its own runs bind nobody
 			s.w.broke("I12", "%s reveals two things for unit %d", author.name, b.Unit)
 		}
 		s.revealed[at] = b.Tuples
