@@ -137,3 +137,13 @@ func (c *census) donors() []jobs.NodeID {
 	}
 	return c.names
 }
+
+// Decided reports whether no unit of the shard is left to do.
+func (s *Summary) Decided() bool {
+	for i := range s.Len() {
+		if !s.Unit(i).State.Decided() {
+			return false
+		}
+	}
+	return true
+}

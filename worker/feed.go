@@ -341,7 +341,7 @@ func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardR
 	if sum.Len() != info.job.Head.ShardUnits(ref.Shard) {
 		return nil, errors.New("keepers summarise another shard than the job's")
 	}
-	if info.over[ref.Shard] = sum.Closed != 0 || allDecided(sum); !info.over[ref.Shard] {
+	if info.over[ref.Shard] = sum.Closed != 0 || sum.Decided(); !info.over[ref.Shard] {
 		w.mu.Lock()
 		info.finished = false
 		w.mu.Unlock()
@@ -350,15 +350,6 @@ func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardR
 	info.done[ref.Shard] = true
 	delete(info.manifests, ref.Shard)
 	return nil, nil
-}
-
-func allDecided(s *scheduler.Summary) bool {
-	for i := range s.Len() {
-		if !s.Unit(i).State.Decided() {
-			return false
-		}
-	}
-	return true
 }
 
 // holding is how many replicas of a shard this worker holds: those that it has run, too, until it

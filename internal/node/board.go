@@ -48,6 +48,7 @@ const (
 	provideEvery = 2 * time.Hour
 	putEvery     = time.Hour
 	pageBytes    = 2 << 20
+	repostAtOnce = 16 // jobs whose records are read for it
 )
 
 // Bounds of what waits for room, in all and of one submitter.
@@ -197,6 +198,31 @@ func (b *boardDriver) retry(ctx context.Context) {
 	}
 }
 
+// repost puts on the board what is kept here and not on it: gossip may have lost it, and its
+// submitter be off. A job is put there once, at the second look: its submitter has had time to place
+// all of it. It is given how often each was missed before, and gives how often now.
+func (b *boardDriver) repost(ctx context.Context, before map[jobs.JobID]int) map[jobs.JobID]int {
+	missed, posts := map[jobs.JobID]int{}, 0
+	for _, ref := range b.n.keeper.Held() {
+		_, there := b.get(ref.Job)
+		if ref.Shard != 0 || there {
+			continue
+		}
+		n := before[ref.Job] + 1
+		if n == 2 {
+			if posts++; posts > repostAtOnce {
+				n = 1 // another time
+			} else if p, err := b.n.keeper.Post(ctx, ref); err != nil {
+				b.n.log.Debug("a job that is kept here could not be posted", "job", ref.Job.Short(), "error", err)
+			} else if p != nil {
+				b.hear(ctx, *p)
+			}
+		}
+		missed[ref.Job] = n
+	}
+	return missed
+}
+
 // receipted reports whether a post has at least one sound receipt of its shard 0: somebody holds
 // the job. Whether that is a majority of its keepers is seen by whoever claims from them.
 func (b *boardDriver) receipted(job *jobs.Job, bs []jobs.Batch) bool {
@@ -333,6 +359,7 @@ func (b *boardDriver) run(ctx context.Context, host *p2p.Host) {
 	defer tick.Stop()
 	var copyAt, findAt, provideAt, putAt time.Time
 	met := map[jobs.NodeID]bool{}
+	var missed map[jobs.JobID]int
 	for {
 		select {
 		case <-ctx.Done():
@@ -363,6 +390,7 @@ func (b *boardDriver) run(ctx context.Context, host *p2p.Host) {
 			if now.After(copyAt) {
 				copyAt = now.Add(copyEvery)
 				b.retry(ctx)
+				missed = b.repost(ctx, missed)
 				peer := peers[rand.IntN(len(peers))].ID
 				b.copyFrom(ctx, peer)
 				b.n.notices.copyFrom(ctx, peer)

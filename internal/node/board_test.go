@@ -88,3 +88,42 @@ func TestWaitingJobsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// A job that is kept here and that gossip has lost comes on the board all the same, its submitter
+// being off; not at the first look, when it may not be placed yet, and not when it is cancelled.
+func TestKeptJobsAreReposted(t *testing.T) {
+	n := openIdle(t, t.TempDir())
+	defer n.Close()
+	ctx, submitter, now := context.Background(), noticeKeyOf(1), time.Now().Unix()
+	m := jobs.Encode(&jobs.Manifest{Units: []jobs.UnitSpec{{Count: 1, Source: jobs.FromRange}}})
+	j, err := jobs.SignHead(jobs.Head{
+		Version: jobs.HeadVersion, Network: "main", Submitter: submitter.ID(), Created: now, Expires: now + 3600,
+		Program: jobs.BlobOf([]byte("p")), Limits: jobs.Limits{Memory: 1 << 20, CPU: 1000},
+		Policy: jobs.Policy{Level: jobs.Standard, Votes: 2, Lease: 60}, Inputs: 1, Units: 1, Root: jobs.Root([]jobs.Digest{jobs.LeafOf(m)}),
+	}, submitter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.keeper.Adopt(ctx, j.Bytes(), 0, m, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	missed := n.board.repost(ctx, nil)
+	if _, there := n.board.get(j.ID); there {
+		t.Error("posted at the first look")
+	}
+	missed = n.board.repost(ctx, missed)
+	if _, there := n.board.get(j.ID); !there {
+		t.Error("not posted")
+	}
+	rs, err := jobs.SignBatch(submitter, "main", j.ID, jobs.WholeJob, &jobs.Control{Number: 1, Act: jobs.ActCancel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.board.hear(ctx, n.board.withControl(j, rs[0]))
+	for range 3 {
+		missed = n.board.repost(ctx, missed)
+	}
+	if _, there := n.board.get(j.ID); there {
+		t.Error("posted though it is cancelled")
+	}
+}

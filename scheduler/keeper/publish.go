@@ -241,6 +241,37 @@ func (k *Keeper) receipt(ctx context.Context, s *shard) (*jobs.Record, error) {
 	return rs[0], nil
 }
 
+// Post is what the board is told of a job, of which a shard is kept here for others and has something
+// left to do; nil is nothing.
+func (k *Keeper) Post(ctx context.Context, ref protocol.ShardRef) (*protocol.Post, error) {
+	s, err := k.kept(ref)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	whole := s.complete && !s.local
+	s.mu.Unlock()
+	if !whole {
+		return nil, nil
+	}
+	if err := k.load(s); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	_, closed := s.ledger.Closed()
+	sum := s.ledger.Summary(k.rt.Now())
+	over := closed || k.rt.Date() >= s.ledger.Expires() || sum.Decided()
+	s.mu.Unlock()
+	if over {
+		return nil, nil
+	}
+	r, err := k.receipt(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.Post{Head: s.job.Bytes(), Receipts: jobs.Batches([]*jobs.Record{r})}, nil
+}
+
 // Adopt keeps a shard of this node's own job, whose blobs are here. Local shards stay on this
 // node and are told to nobody.
 func (k *Keeper) Adopt(ctx context.Context, head []byte, shardNumber uint32, manifest []byte, proof []jobs.Digest, local bool) error {
