@@ -135,9 +135,12 @@ func ownShare(l api.Level) string { return fmt.Sprintf("%.0f %% of units run her
 
 // submittedDoc is how a submission went, with each level's words.
 type submittedDoc struct {
-	*api.Submitted
+	plainSubmitted
 	Levels []levelDoc `json:"levels,omitempty"`
 }
+
+// plainSubmitted writes itself field by field.
+type plainSubmitted api.Submitted
 
 type levelDoc struct {
 	api.Level
@@ -145,7 +148,8 @@ type levelDoc struct {
 }
 
 func documentOf(s *api.Submitted) *submittedDoc {
-	d := &submittedDoc{Submitted: s}
+	d := &submittedDoc{plainSubmitted: plainSubmitted(*s)}
+	d.Schema = api.SubmittedSchema
 	for _, l := range s.Levels {
 		d.Levels = append(d.Levels, levelDoc{l, pledgeOf(l)})
 	}
