@@ -60,6 +60,9 @@ func (l *Ledger) Claim(now time.Time, a Applicant, ask []jobs.Hold) []jobs.Hold 
 	if _, closed := l.Closed(); closed {
 		return nil
 	}
+	if _, bad := l.convicted[a.Worker]; bad {
+		return nil // also of what it holds already
+	}
 	l.drawn(now)
 	l.advance(now)
 	room := l.room(now, &a)

@@ -19,7 +19,7 @@ func (s *witness) grantsSeen(a *asking, answer []byte) {
 	if k == nil || a.from == k.at.ID() {
 		return
 	}
-	if s.guilty[a.p.disk][a.from] && len(r.Granted) > 0 {
+	if s.guilty[a.p.disk][culprit{a.from, q.Shard}] && len(r.Granted) > 0 {
 		s.w.broke("I13", "%s grants to %s, of whom it has two seals of one unit that differ", a.p.name, s.w.byID[a.from].name)
 	}
 	now := a.p.m.Now()
@@ -78,7 +78,7 @@ func (s *witness) weigh(d *disk, ref protocol.ShardRef, r *jobs.Record) {
 	}
 	at := statement{r.Author, ref, b.Unit}
 	if old, said := s.said[d][at]; said && old != b.Commitment {
-		inner(s.guilty, d)[r.Author] = true
+		inner(s.guilty, d)[culprit{r.Author, ref}] = true
 	}
 	inner(s.said, d)[at] = b.Commitment
 }

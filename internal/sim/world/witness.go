@@ -29,6 +29,12 @@ type granted struct {
 	at time.Time
 }
 
+// culprit is somebody who said two things in a shard. In others a keeper may have to learn it anew.
+type culprit struct {
+	id  jobs.NodeID
+	ref protocol.ShardRef
+}
+
 // asked is when a worker asked to hold a unit, by its own clock and by the world's.
 type asked struct {
 	mine  time.Time
@@ -52,7 +58,7 @@ type witness struct {
 	renewed   map[*process]map[hold]asked
 	touch     map[*node]time.Duration             // when it was last out of touch, or down
 	said      map[*disk]map[statement]jobs.Digest // what seals on a disk say
-	guilty    map[*disk]map[jobs.NodeID]bool      // of whom two seals are on a disk that contradict each other
+	guilty    map[*disk]map[culprit]bool          // of whom two seals are on a disk that contradict each other
 	burned    map[*node]map[jobs.NodeID]bool      // by submitter
 	troubled  map[*disk]bool
 	lastCheck time.Duration
@@ -110,7 +116,7 @@ func newWitness(w *world) *witness {
 		seals: map[jobs.Digest]bool{}, kept: map[*disk]kept{}, acked: map[*process]map[jobs.Digest]bool{},
 		versions: map[*process]map[protocol.ShardRef]uint64{}, grants: map[*process]map[hold]granted{},
 		renewed: map[*process]map[hold]asked{}, touch: map[*node]time.Duration{},
-		said: map[*disk]map[statement]jobs.Digest{}, guilty: map[*disk]map[jobs.NodeID]bool{}, burned: map[*node]map[jobs.NodeID]bool{}, troubled: map[*disk]bool{},
+		said: map[*disk]map[statement]jobs.Digest{}, guilty: map[*disk]map[culprit]bool{}, burned: map[*node]map[jobs.NodeID]bool{}, troubled: map[*disk]bool{},
 		offers: map[*byte]*offered{}, batches: map[jobs.Digest][]*jobs.Record{},
 	}
 }

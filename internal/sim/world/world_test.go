@@ -159,6 +159,8 @@ func TestFoundBefore(t *testing.T) {
 		{"a unit begun by a worker that was cut off for longer than its lease", Options{Seed: 55110412, Nodes: 8}},
 		{"a node whose disk failed at its start", Options{Seed: 91234727, Nodes: 8}},
 		{"the same, among others", Options{Seed: 91234878, Nodes: 8}},
+		{"who had said two things was granted again what it held", Options{Seed: 9301400, Nodes: 9, Liars: 2}},
+		{"a last word that a failing disk kept back was never said", Options{Seed: 5000081, Nodes: 9, Liars: 2, Level: jobs.Strong}},
 		{"a paranoid unit that only its submitter could decide, and that it never ran", Options{Seed: 0, Nodes: 12, Liars: 3, Level: jobs.Paranoid}},
 	} {
 		t.Run(c.name, func(t *testing.T) { t.Parallel(); holds(t, c.o) })
