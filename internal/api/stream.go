@@ -34,7 +34,10 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) error {
 		lines = in
 	}
 	done, err := s.node.Submit(r.Context(), sub, lines)
-	if err != nil {
+	switch {
+	case err != nil && r.Context().Err() != nil:
+		return err // the node ends: what that broke off is no refusal
+	case err != nil:
 		return refuseWhole(w, in, err)
 	}
 	return reply(w, r, func(context.Context) (*Submitted, error) { return done, nil })
