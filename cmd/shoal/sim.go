@@ -68,13 +68,8 @@ machine, so one line replays whatever was found.`,
 	return cmd
 }
 
-// simLevels are the levels that are simulated.
-func simLevels() []string {
-	return []string{jobs.Trusted.String(), jobs.Standard.String(), jobs.Strong.String(), jobs.Paranoid.String()}
-}
-
 func (s *simulation) check() error {
-	if err := oneOf("verify", s.level, simLevels()); err != nil {
+	if err := oneOf("verify", s.level, levelWords()); err != nil {
 		return err
 	}
 	switch {
