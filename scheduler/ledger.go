@@ -205,19 +205,35 @@ func (u *unit) changed() {
 	u.sum.add(u.reveals...)
 }
 
-// forget drops what is known, or wanted, on behalf of a reveal that is not kept any more.
+// forget drops what is known, or wanted, on behalf of a reveal that is not kept any more. Tuples
+// stay known only while a reveal that they fit is kept: otherwise what is wanted would depend on
+// what was once here.
 func (l *Ledger) forget(r *jobs.Record) {
 	d := saying(r)
-	l.wanted[d] = slices.DeleteFunc(l.wanted[d], func(o *jobs.Record) bool { return o.ID == r.ID })
-	if len(l.wanted[d]) == 0 {
-		delete(l.wanted, d)
-	}
+	c, known := l.contents[d]
+	var others []*jobs.Record
 	for i := range l.units {
-		if slices.ContainsFunc(l.units[i].reveals, func(o *jobs.Record) bool { return saying(o) == d }) {
-			return
+		for _, o := range l.units[i].reveals {
+			if saying(o) != d {
+				continue
+			}
+			if known && l.fits(o, c) {
+				return
+			}
+			others = append(others, o)
 		}
 	}
 	delete(l.contents, d)
+	delete(l.wanted, d)
+	if len(others) > 0 {
+		l.wanted[d] = others
+	}
+}
+
+// fits reports whether tuples can be what a reveal of their digest says.
+func (l *Ledger) fits(r *jobs.Record, c content) bool {
+	b := r.Body.(*jobs.Reveal)
+	return len(c.tuples) == int(l.units[b.Unit].inputs) && c.gaveUp == b.GaveUp
 }
 
 // applyGeneral keeps a record that is not about one unit, if its author may state it. A grant

@@ -256,6 +256,32 @@ func TestTuplesOfAnotherUnit(t *testing.T) {
 	}
 }
 
+// What is wanted does not depend on what was here for a while: tuples are known as long as there is
+// a reveal that they fit, and a liar who names their digest keeps them no longer.
+func TestTuplesGoWithTheirReveal(t *testing.T) {
+	w := newWorld(t, standard(1, 1))
+	var rs []*jobs.Record // of eve, who says more than is kept of one author
+	for _, answer := range []string{"a", "b", "c"} {
+		rs = append(rs, w.reveal("eve", 0, 0, answer))
+	}
+	slices.SortFunc(rs, compareSayings)
+	dropped := rs[maxSayings]
+	lying := *dropped.Body.(*jobs.Reveal)
+	lying.GaveUp = true
+	liar := w.sign("sam", &lying)
+	for name, order := range map[string][]*jobs.Record{
+		"liar last":         append(slices.Clone(rs), liar),
+		"liar first":        append([]*jobs.Record{liar}, rs...),
+		"while it was here": {dropped, liar, rs[0], rs[1]},
+	} {
+		l := w.ledger()
+		w.apply(l, order...)
+		if got := l.Wanted(); len(got) != 1 || got[0].ID != liar.ID {
+			t.Errorf("%s: %d reveals wanted", name, len(got))
+		}
+	}
+}
+
 // Only what would be a vote is worth fetching: a stranger's payload is not.
 func TestWantedAreVotesToBe(t *testing.T) {
 	w := newWorld(t, standard(1, 1))

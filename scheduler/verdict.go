@@ -156,7 +156,7 @@ func (l *Ledger) votes(u *unit) []Vote {
 		}
 		b := r.Body.(*jobs.Reveal)
 		c, known := l.contents[b.Tuples]
-		if !known || len(c.tuples) != int(u.inputs) || c.gaveUp != b.GaveUp {
+		if !known || !l.fits(r, c) {
 			continue
 		}
 		if seal, ok := l.opens(u, r); ok {
