@@ -35,7 +35,10 @@ func pick(sum *scheduler.Summary, own, asked bool, held func(unit uint16) bool, 
 			sealed = append(sealed, h)
 		}
 	}
-	if own { // donors are about to finish the sealed ones; and answers should come in order
+	switch {
+	case asked: // in no order: a unit that its keepers do not grant must not keep the others waiting
+		return first(rotate(append(open, sealed...), n, rnd), n)
+	case own: // donors are about to finish the sealed ones; and answers should come in order
 		return first(append(open, sealed...), n)
 	}
 	return first(append(rotate(sealed, n, rnd), rotate(open, n, rnd)...), n)

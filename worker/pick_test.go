@@ -61,6 +61,22 @@ func TestPick(t *testing.T) {
 	}
 }
 
+// A unit that is asked for, and that its keepers do not grant, keeps no other from its turn.
+func TestPickGetsToAllThatIsAskedFor(t *testing.T) {
+	one := scheduler.UnitSummary{State: scheduler.Sealed, Own: true}
+	picked := map[uint16]bool{}
+	for rnd := range uint64(16) {
+		got := pick(summary(one, one, one, one), true, true, nobody, 1, rnd)
+		if len(got) != 1 {
+			t.Fatalf("%d units, not one", len(got))
+		}
+		picked[got[0].Unit] = true
+	}
+	if len(picked) != 4 {
+		t.Errorf("of four units only %v are ever picked", picked)
+	}
+}
+
 // Whatever the summary and the chance, only free replicas of units that are not held are asked
 // for, each unit once.
 func TestPickOnlyWhatIsFree(t *testing.T) {

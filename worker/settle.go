@@ -312,7 +312,9 @@ func (st *settler) done(ctx context.Context, units []uint16, became func(*result
 	return nil
 }
 
-// forget removes results from disk, with what was held for them. What was said stays noted.
+// forget removes results from disk, with what was held for them. What was said stays noted, of the
+// node's own jobs too: a unit opens again where keepers have not heard of its result yet, and of a
+// submitter that said two things no word counts, nor is it granted the unit once more.
 func (w *Worker) forget(ctx context.Context, rs []*result) error {
 	if len(rs) == 0 {
 		return nil
@@ -321,9 +323,7 @@ func (w *Worker) forget(ctx context.Context, rs []*result) error {
 	var said []disk.Pair
 	for _, r := range rs {
 		keys = append(keys, unitKey(resultPrefix, r.key()))
-		if !r.Own {
-			said = append(said, disk.Pair{Key: unitKey(saidPrefix, r.key()), Value: r.Tuples[:]})
-		}
+		said = append(said, disk.Pair{Key: unitKey(saidPrefix, r.key()), Value: r.Tuples[:]})
 	}
 	if len(said) > 0 {
 		if err := w.cfg.Disk.Put(ctx, said...); err != nil {

@@ -162,6 +162,7 @@ func TestFoundBefore(t *testing.T) {
 		{"who had said two things was granted again what it held", Options{Seed: 9301400, Nodes: 9, Liars: 2}},
 		{"a last word that a failing disk kept back was never said", Options{Seed: 5000081, Nodes: 9, Liars: 2, Level: jobs.Strong}},
 		{"a paranoid unit that only its submitter could decide, and that it never ran", Options{Seed: 0, Nodes: 12, Liars: 3, Level: jobs.Paranoid}},
+		{"a submitter that said two things of a unit, which kept its other units waiting", Options{Seed: 5007, Nodes: 7, Liars: 3, Vice: "copying", Level: jobs.Strong}},
 	} {
 		t.Run(c.name, func(t *testing.T) { t.Parallel(); holds(t, c.o) })
 	}
