@@ -91,7 +91,7 @@ func TestFinishSaysHowItEnded(t *testing.T) {
 		"cancelled":            {1, 0, job(api.JobCancelled, true, 3, 0), api.CodeUnexpected},
 		"all there, not final": {3, 0, job(api.JobOpen, false, 3, 0), 0},
 	} {
-		d := &delivery{given: test.given, failed: test.failed}
+		d := &delivery{p: newProgram(nil, nil, io.Discard, nil), given: test.given, failed: test.failed}
 		code := 0
 		if err := d.finish(test.job); err != nil {
 			code = exitCode(err)
