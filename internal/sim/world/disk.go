@@ -95,10 +95,12 @@ func (t table) write(what string, change func()) error {
 	}
 	if t.d.locked || t.d.full && what == "put" {
 		w.report.Faults++
+		w.seen.lost(p.node) // what it cannot keep it cannot say
 		return errFull
 	}
 	if t.d.broken && !w.healed && w.draw(2) == 0 {
 		w.report.Faults++
+		w.seen.lost(p.node)
 		if w.draw(2) == 0 {
 			once() // it is there, and nobody can know
 		}
