@@ -86,7 +86,11 @@ func (p *program) donate(ctx context.Context, flags *nodeFlags, weak bool) error
 	case err != nil:
 		return err
 	case up:
-		if err := flags.tooLate(given); err != nil {
+		has, err := s.Settings(ctx)
+		if err != nil {
+			return err
+		}
+		if err := flags.tooLate(given, has); err != nil {
 			return err
 		}
 		return p.donateThere(ctx, s, api.Donation{Settings: wishesOf(given), Bootstrap: flags.boot, AllowWeakSandbox: weak})
@@ -106,8 +110,9 @@ func wishesOf(given map[string]string) map[string]string {
 	return some
 }
 
-// tooLate refuses what only a node that starts can be told, where one runs already.
-func (f *nodeFlags) tooLate(given map[string]string) error {
+// tooLate refuses what only a node that starts can be told, where one runs already and has it
+// otherwise.
+func (f *nodeFlags) tooLate(given map[string]string, has []api.Setting) error {
 	there := func(flag, hint string) error { return usage(hint, "%s: a node runs in this home already", flag) }
 	if f.metrics != "" {
 		return there("--metrics "+f.metrics, "scrape its socket, or start it again with --metrics "+f.metrics)
@@ -116,6 +121,7 @@ func (f *nodeFlags) tooLate(given map[string]string) error {
 		value, ok := given[s.Name]
 		switch {
 		case !ok, s.Wish, s.Name == "bootstrap":
+		case slices.ContainsFunc(has, func(h api.Setting) bool { return h.Name == s.Name && h.Value == value }):
 		case s.Name == "mdns":
 			return there("--no-mdns", "for its next start: shoal config set mdns false")
 		default:
