@@ -60,10 +60,13 @@ func TestPeers(t *testing.T) {
 			return false
 		}
 	})
-	for _, addr := range []string{"", "/ip4/127.0.0.1/tcp/1", passing.Addrs()[0], "/ip4/127.0.0.1/tcp/1/p2p/" + newKeyID(t)} {
+	for _, addr := range []string{"", "/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/1/p2p/" + newKeyID(t)} {
 		if err := passing.Connect(t.Context(), addr); err == nil {
 			t.Errorf("connected to %q", addr)
 		}
+	}
+	if err := passing.Connect(t.Context(), passing.Addrs()[0]); err != nil {
+		t.Errorf("its own address is a mistake: %v", err)
 	}
 }
 
