@@ -26,7 +26,7 @@ func TestAgain(t *testing.T) {
 		{"another package", []string{"q.A"}, []string{"q.A"}, nil, "0 passed, 1 failed, 0 skipped"},
 		{"a package by itself", []string{"p."}, []string{"p."}, nil, "0 passed, 1 failed, 0 skipped"},
 		{"one that took the others with it", []string{"p.A panics"}, []string{"p.A panics"}, nil, "0 passed, 1 failed, 0 skipped"},
-		{"too many", []string{"p.A", "p.B", "p.C", "p.D"}, []string{"p.A"}, nil, "0 passed, 4 failed, 0 skipped"},
+		{"too many", []string{"p.A", "p.B", "p.C", "p.D", "p.E", "p.F", "p.G"}, []string{"p.A"}, nil, "0 passed, 7 failed, 0 skipped"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			events := `{"Action":"start","Package":"p"}` + "\n" + `{"Action":"start","Package":"q"}` + "\n"
