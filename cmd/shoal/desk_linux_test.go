@@ -43,7 +43,7 @@ type desk struct {
 }
 
 func lendAtDesk(t *testing.T, g *gridtest.Grid, d desk) {
-	const inputs, steps = 4, 4 * burn
+	const inputs, steps = 2, 48 * burn // some seconds each: a program is in the midst of one when it is to stand still
 	submitter := g.Found("submitter", "up")
 	donor := g.Node("donor")
 	for _, pair := range append(noDesk(t), d.env...) {

@@ -84,9 +84,12 @@ func (p *Pace) Forecast(now time.Time, left uint64) Forecast {
 	if p.stalled(now) {
 		return Forecast{}
 	}
+	if last := p.samples[len(p.samples)-1].At; now.Before(last) {
+		now = last // a clock that was set back
+	}
 	whole := p.since(now, 0)
 	late := p.since(now, len(p.samples)/2)
-	if late.events < minEvents {
+	if late.events < minEvents || late.time < time.Second {
 		late = whole
 	}
 	if whole.events < 1 || whole.time < time.Second {

@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestPaceIsBounded(t *testing.T) {
 			}
 		}
 		f := p.Forecast(at(now+1), 100)
-		if f.Known && (f.Rate <= 0 || f.Low > f.Likely || f.Likely > f.High) {
+		if math.IsInf(f.Rate, 0) || f.Rate < 0 || f.Known && (f.Rate == 0 || f.Low > f.Likely || f.Likely > f.High) {
 			t.Fatalf("forecast %+v", f)
 		}
 	})
