@@ -167,7 +167,7 @@ func OpenHead(b []byte, network string) (*Job, error) {
 		return nil, fmt.Errorf("job of network %q, not %q", j.Head.Network, network)
 	}
 	if !ed25519.Verify(j.Head.Submitter[:], append([]byte(headDomain), sh.Body...), sh.Sig[:]) {
-		return nil, errors.New("job head: bad signature")
+		return nil, fmt.Errorf("job head: %w", ErrSignature)
 	}
 	return j, nil
 }

@@ -125,6 +125,10 @@ func allPaths(leaves []Digest) [][]Digest {
 // Verifier checks an Ed25519 signature. It may remember what it has checked.
 type Verifier func(author NodeID, message, sig []byte) bool
 
+// ErrSignature means that something was not signed by whom it names. No honest node passes such a
+// thing on.
+var ErrSignature = errors.New("bad signature")
+
 // Verify is the Verifier that remembers nothing.
 func Verify(author NodeID, message, sig []byte) bool { return ed25519.Verify(author[:], message, sig) }
 
@@ -153,7 +157,7 @@ func (b *Batch) OpenWith(network string, verify Verifier) ([]*Record, error) {
 		return nil, err
 	}
 	if !verify(b.Author, batchMessage(network, b.Author, b.Job, b.Shard, b.Count, root), b.Sig[:]) {
-		return nil, errors.New("batch: bad signature")
+		return nil, fmt.Errorf("batch: %w", ErrSignature)
 	}
 	if b.whole() {
 		for i, p := range allPaths(leaves) {

@@ -49,7 +49,7 @@ func creditSince(w io.Writer, c *api.Credit, now time.Time) {
 		if e.LateFuel > 0 {
 			late = humanize.Comma(int64(e.LateFuel)) + " more late: not counted"
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%d\t%d\t%s\n", shortPeer(from), e.Donor, humanize.Comma(int64(e.Fuel)), e.Inputs, e.Units, late)
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", shortPeer(from), e.Donor, humanize.Comma(int64(e.Fuel)), humanize.Comma(int64(e.Inputs)), humanize.Comma(int64(e.Units)), late)
 	}
 	tab.Flush() // into memory
 }
@@ -89,7 +89,8 @@ func doneRows(w io.Writer, label string, rows []api.Done) {
 		if r.Submitter != "" {
 			from = who(r.SubmitterName, r.Submitter)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", label, from, span(time.Duration(r.CPUSeconds*float64(time.Second))), r.Inputs, r.Units, r.Accepted, notAccepted(r))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", label, from, span(time.Duration(r.CPUSeconds*float64(time.Second))),
+			humanize.Comma(r.Inputs), humanize.Comma(r.Units), humanize.Comma(r.Accepted), notAccepted(r))
 		label = ""
 	}
 }
@@ -102,7 +103,7 @@ func notAccepted(r api.Done) string {
 		why string
 	}{{r.Disagreed, "with another answer than was agreed"}, {r.GaveUp, "given up"}, {r.Unused, "not needed any more"}} {
 		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.why))
+			parts = append(parts, humanize.Comma(p.n)+" "+p.why)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/jobs"
 )
 
 // delivery takes the results of a job, in input order, to where the person wants them.
@@ -72,7 +73,7 @@ type row struct {
 	N       int64   `json:"n"`
 	Name    string  `json:"name"`
 	Outcome string  `json:"outcome"`
-	Exit    uint32  `json:"exit"`
+	Exit    *uint32 `json:"exit"` // null where the program did not end by itself
 	Output  *string `json:"output,omitempty"`
 	Base64  string  `json:"output_base64,omitempty"` // in place of output that is no text
 	File    string  `json:"file,omitempty"`
@@ -86,7 +87,7 @@ type row struct {
 // take delivers one result.
 func (d *delivery) take(r api.Result, output io.Reader) error {
 	d.given++
-	line := row{Schema: resultSchema, N: r.N, Name: r.Name, Outcome: r.Outcome, Exit: r.Exit, Reason: r.Reason, Stderr: r.Stderr, ToldBy: r.ToldBy, Provisional: r.Provisional}
+	line := row{Schema: resultSchema, N: r.N, Name: r.Name, Outcome: r.Outcome, Exit: exitOf(&r), Reason: r.Reason, Stderr: r.Stderr, ToldBy: r.ToldBy, Provisional: r.Provisional}
 	if r.Outcome != api.OutcomeOK {
 		d.failed++
 		if d.rows == nil {
@@ -113,6 +114,14 @@ func (d *delivery) take(r api.Result, output io.Reader) error {
 		return nil
 	}
 	return d.rows.add(line)
+}
+
+// exitOf is the exit code of a program that had one: one that was stopped, or never ran, has none.
+func exitOf(r *api.Result) *uint32 {
+	if r.Outcome != api.OutcomeOK && r.Outcome != jobs.Exit.String() {
+		return nil
+	}
+	return &r.Exit
 }
 
 // outputName is the file that an output becomes below a folder.

@@ -95,7 +95,12 @@ func (p *program) demo(ctx context.Context, file string, last int) (err error) {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	d := &demo{p: p, exe: exe, dir: dir, began: time.Now()}
-	defer func() { err = errors.Join(err, d.clear()) }()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // Ctrl-C ends the nodes, too: they are not what is wrong
+		}
+		err = errors.Join(err, d.clear())
+	}()
 	if err := d.startGrid(ctx); err != nil {
 		return err
 	}

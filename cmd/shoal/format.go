@@ -50,6 +50,11 @@ func count(n int64, thing string) string {
 	return humanize.Comma(n) + " " + thing + "s"
 }
 
+// part is some of so many things.
+func part[N int | int64 | uint64](n N, of int64, thing string) string {
+	return humanize.Comma(int64(n)) + " of " + count(of, thing)
+}
+
 func size(bytes uint64) string { return strings.Replace(humanize.IBytes(bytes), ".0 ", " ", 1) }
 
 // span is a duration in its two largest units.

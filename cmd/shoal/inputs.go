@@ -203,6 +203,8 @@ func checkFile(what, name, path string) error {
 		return usage("name the .wasm file in it", "program %s is a folder", name)
 	case info.IsDir():
 		return usage(fmt.Sprintf("name the files in it: %s/*", strings.TrimSuffix(name, "/")), "%s %s is a folder", what, name)
+	case isPipe(info) && readsOnce(what):
+		return nil // a look into it would take away what is read
 	case !info.Mode().IsRegular():
 		return usage("give a file, or pipe into --lines -", "%s %s is no regular file", what, name)
 	}
@@ -216,6 +218,12 @@ func checkFile(what, name, path string) error {
 	}
 	return nil
 }
+
+// isPipe reports whether something is a pipe, as what a shell makes of <(command) is.
+func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
+
+// readsOnce reports whether what is called so is read once, from its beginning to its end.
+func readsOnce(what string) bool { return what == "lines" || what == "evidence" }
 
 // unwrapPath is what is wrong with a file, without its path and the name of a system call.
 func unwrapPath(err error) string {

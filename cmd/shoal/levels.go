@@ -107,7 +107,7 @@ func levelLine(l api.Level) string {
 	}
 	switch {
 	case l.Level == "strong":
-		parts = append(parts, fmt.Sprintf("%d of %s known to you", l.Proven, count(int64(l.Donors), "donor")))
+		parts = append(parts, part(l.Proven, int64(l.Donors), "donor")+" known to you")
 	case l.Level == "paranoid" && l.Possible:
 		parts = append(parts, fmt.Sprintf("%d networks in sight", l.Networks))
 	}

@@ -232,7 +232,7 @@ func (u *ui) degraded(j *api.Job) {
 
 // stillOpen ends a delivery of a job that is not done.
 func stillOpen(j *api.Job) *api.Error {
-	return &api.Error{Code: api.CodeTimeout, Message: fmt.Sprintf("still open: %d of %s", j.Inputs.Total-j.Inputs.Done, count(j.Inputs.Total, "input")),
+	return &api.Error{Code: api.CodeTimeout, Message: "still open: " + part(j.Inputs.Total-j.Inputs.Done, j.Inputs.Total, "input"),
 		Hint: "shoal watch " + short(j.Job) + " shows how far it is; then ask again"}
 }
 
@@ -299,7 +299,7 @@ func (u *ui) gaveAll() { u.say("finished: all that was begun is done; shoal dona
 
 // lent is what a donor gives at most.
 func lent(d api.DonateStatus) string {
-	parts := []string{fmt.Sprintf("%d of %s", d.Cores, count(int64(d.TotalCores), "core"))}
+	parts := []string{part(d.Cores, int64(d.TotalCores), "core")}
 	if d.Memory > 0 {
 		parts = append(parts, size(d.Memory)+" of memory")
 	}

@@ -33,7 +33,7 @@ func (p *program) verifyCommand() *cobra.Command {
 		Short: "check the evidence of a job offline, trusting nobody",
 		Long: `Needs no node and no network, and trusts neither the one who gave the file nor this
 release's makers more than it must: every signature, digest and rule is checked here. Exit code
-0: all of it holds; 7: refused, with all that is wrong.
+0: all of it holds; 7: refused, with all that is wrong. FILE may be a pipe, or - for stdin.
 
 Evidence proves what the named keys have signed, and that it amounts to these answers. It cannot
 prove that two keys are two people, nor that nobody disagreed: a submitter can make up donors.
@@ -56,6 +56,9 @@ home's, or, where a node runs here, those that the grid still has.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := someArgs("FILE")(cmd, args); err != nil {
 			return err
+		}
+		if args[0] == "-" && f.lines == "-" {
+			return usage("give one of them as a file", "evidence and --lines cannot both be stdin")
 		}
 		o, err := p.verifyOptions(f, args[1:])
 		if err != nil {
@@ -148,15 +151,28 @@ func (p *program) givenInputs(lines string, names []string) (func() (verify.List
 	return func() (verify.List, error) { return verify.Files(given) }, nil
 }
 
-func (p *program) verify(ctx context.Context, name string, o verify.Options) (err error) {
+// openEvidence opens a file, a pipe, or with "-" what is piped in.
+func (p *program) openEvidence(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(p.stdin), nil
+	}
 	if err := checkFile("evidence", name, name); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return fmt.Errorf("open the evidence: %w", err)
+		return nil, fmt.Errorf("open the evidence: %w", err)
+	}
+	return f, nil
+}
+
+func (p *program) verify(ctx context.Context, name string, o verify.Options) (err error) {
+	f, err := p.openEvidence(name)
+	if err != nil {
+		return err
 	}
 	defer f.Close()
+	defer context.AfterFunc(ctx, func() { f.Close() })() // a pipe may never end
 	s, err := p.running()
 	if err != nil {
 		return err
@@ -168,6 +184,9 @@ func (p *program) verify(ctx context.Context, name string, o verify.Options) (er
 		}
 	}
 	r, err := verify.Run(ctx, f, o)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/verify"
 )
@@ -133,7 +135,7 @@ func verifyTable(w io.Writer, r *verify.Report) {
 		if a.Unjudged > 0 {
 			unjudged = fmt.Sprintf(", %d given up by this machine", a.Unjudged)
 		}
-		row("run again", "%s, %d of %s with the same answer%s", count(int64(a.Units), "unit"), a.Same, count(int64(a.Inputs), "input"), unjudged)
+		row("run again", "%s, %s with the same answer%s", count(int64(a.Units), "unit"), part(a.Same, int64(a.Inputs), "input"), unjudged)
 	}
 	for i, f := range r.Findings {
 		if i == maxFindingsShown {
@@ -150,28 +152,22 @@ func verifyTable(w io.Writer, r *verify.Report) {
 }
 
 func provedWords(r *verify.Report) string {
-	text := fmt.Sprintf("%d of %s", r.Proved, count(int64(r.Job.Head.Units), "unit"))
-	if n := r.Proved - r.Late - r.Vouched; n > 0 {
-		text += fmt.Sprintf(" · %d by votes that could not see each other", n)
-	}
-	if r.Late > 0 {
-		text += fmt.Sprintf(" · %d with a late vote", r.Late)
-	}
-	if r.Vouched > 0 {
-		text += fmt.Sprintf(" · %d vouched for by the submitter's own run", r.Vouched)
-	}
-	return text
+	return part(r.Proved, int64(r.Job.Head.Units), "unit") +
+		some(r.Proved-r.Late-r.Vouched, "by votes that could not see each other") +
+		some(r.Late, "with a late vote") +
+		some(r.Vouched, "vouched for by the submitter's own run")
 }
 
 func answerWords(r *verify.Report) string {
-	text := fmt.Sprintf("%d of %s", r.Answers, count(int64(r.Job.Head.Inputs), "input"))
-	if r.Failed > 0 {
-		text += fmt.Sprintf(" · %d failed", r.Failed)
+	return part(r.Answers, int64(r.Job.Head.Inputs), "input") + some(r.Failed, "failed") + some(r.Stuck, "given up")
+}
+
+// some is a further part of a line, if there is any of it.
+func some(n uint64, what string) string {
+	if n == 0 {
+		return ""
 	}
-	if r.Stuck > 0 {
-		text += fmt.Sprintf(" · %d given up", r.Stuck)
-	}
-	return text
+	return " · " + humanize.Comma(int64(n)) + " " + what
 }
 
 // refusedEvidence is the error of a check that found something.

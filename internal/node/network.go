@@ -94,7 +94,11 @@ func (n *Node) handle(ctx context.Context, from jobs.NodeID, request []byte) ([]
 	if n.silent() {
 		return nil, errSilent
 	}
-	return n.keeper.Handle(ctx, from, request), nil
+	answer := n.keeper.Handle(ctx, from, request)
+	if protocol.Refuses(answer, protocol.Forged) {
+		return nil, p2p.ErrMalformed // to check a signature costs more than to make one up
+	}
+	return answer, nil
 }
 
 func (n *Node) sayHello() *protocol.HelloAnswer {

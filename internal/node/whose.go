@@ -40,9 +40,11 @@ func (n *Node) Whose(context.Context) (*api.Whose, error) {
 const maxOffered = 50
 
 // offered are others' jobs on the board, the newest first: what may run here next, and what is not
-// to.
+// to. A job that was seen to be finished is none, also while its submitter is off and cannot say so.
 func (n *Node) offered() []api.Offered {
-	list := slices.DeleteFunc(n.board.Jobs(), func(j *jobs.Job) bool { return j.Head.Submitter == n.self })
+	list := slices.DeleteFunc(n.board.Jobs(), func(j *jobs.Job) bool {
+		return j.Head.Submitter == n.self || n.worker.Finished(j.ID)
+	})
 	slices.SortFunc(list, func(a, b *jobs.Job) int {
 		return cmp.Or(cmp.Compare(b.Head.Created, a.Head.Created), bytes.Compare(a.ID[:], b.ID[:]))
 	})

@@ -78,7 +78,7 @@ func TestHostileRequests(t *testing.T) {
 		}
 		bs := jobs.Batches(forged)
 		bs[0].Author = keeper.ID()
-		if err := ask(keeper, stranger, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: bs}, &protocol.OfferAnswer{}); !protocol.Refused(err, protocol.Bad) {
+		if err := ask(keeper, stranger, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: bs}, &protocol.OfferAnswer{}); !protocol.Refused(err, protocol.Forged) {
 			t.Errorf("a record in another's name: %v", err)
 		}
 		if after := digests(t, keeper, ref); after != before {

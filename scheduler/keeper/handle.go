@@ -178,7 +178,7 @@ func (k *Keeper) open(s *shard, bs []jobs.Batch) ([]*jobs.Record, error) {
 		}
 		rs, err := bs[i].OpenWith(k.cfg.Network, k.verify)
 		if err != nil {
-			return nil, protocol.Refuse(protocol.Bad, "%v", err)
+			return nil, protocol.Invalid(err)
 		}
 		out = append(out, rs...)
 	}

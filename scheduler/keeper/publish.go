@@ -18,7 +18,7 @@ import (
 func (k *Keeper) publish(ctx context.Context, from jobs.NodeID, q *protocol.PublishRequest) (*protocol.PublishAnswer, error) {
 	s, err := k.newShard(meta{Head: q.Head, Shard: q.Shard, Manifest: q.Manifest, Proof: q.Proof, Since: k.rt.Date()})
 	if err != nil {
-		return nil, protocol.Refuse(protocol.Bad, "%v", err)
+		return nil, protocol.Invalid(err)
 	}
 	if k.rt.Date() >= s.job.Head.Expires {
 		return nil, protocol.Refuse(protocol.Closed, "the job has expired")

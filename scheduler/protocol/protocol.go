@@ -65,6 +65,7 @@ const (
 	Closed                  // the job has ended
 	Full                    // no room for it here
 	Busy                    // try again later
+	Forged                  // something in it was not signed by whom it names
 )
 
 // Refusal is a keeper's no. It travels as such and is an error on both sides.
@@ -362,6 +363,19 @@ func DecodeAnswer(b []byte, m any) error {
 		return &r
 	}
 	return fmt.Errorf("answer with unknown status %d", b[0])
+}
+
+// Refuses reports whether an encoded answer is a refusal with that code.
+func Refuses(answer []byte, c Code) bool {
+	return len(answer) > 0 && answer[0] == statusRefused && Refused(DecodeAnswer(answer, nil), c)
+}
+
+// Invalid is the refusal of what could not be opened.
+func Invalid(err error) *Refusal {
+	if errors.Is(err, jobs.ErrSignature) {
+		return Refuse(Forged, "%v", err)
+	}
+	return Refuse(Bad, "%v", err)
 }
 
 // DecodeRequest decodes the body of a request.
