@@ -56,7 +56,7 @@ type Config struct {
 	Runtime strand.Runtime // nil: goroutines
 	// Verify checks signatures; nil: jobs.Verify.
 	Verify jobs.Verifier
-	// OnClosed is told of a submitter's word on a whole job, new here.
+	// OnControl is told of a submitter's word on a whole job, new here.
 	OnControl func(*jobs.Record)
 }
 
@@ -79,6 +79,8 @@ const (
 	maxLoaded     = 256
 	maxWait       = 30 * time.Second // longest wait of a watch or a summary
 	callTimeout   = 5 * time.Second
+	bringWait     = 4 * time.Second // for a node to fetch a shard's blobs: less than callTimeout
+	bringTries    = 10
 	fetchParallel = 8
 )
 

@@ -1,0 +1,205 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
+	"github.com/shoalgrid/shoal/scheduler/keeper/client"
+	"github.com/shoalgrid/shoal/scheduler/protocol"
+)
+
+// claimFrom claims units of one job, going on from the shard it stopped at; it looks at a shard
+// once at most. Of its own job it works off a few shards at a time, in order: each is finished soon,
+// and costs its keepers no memory then. Others' jobs need partners, who come to the same units sooner
+// when all go round.
+func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
+	shards := info.job.Head.Shards()
+	looked, full, back := 0, 0, info.next // full: shards in a row, from back, in which it holds all that it may
+	for range shards {
+		if looked == shardsPerLook || full == maxManifests || len(info.done) == int(shards) {
+			break
+		}
+		ref := protocol.ShardRef{Job: info.job.ID, Shard: info.next}
+		switch {
+		case info.done[ref.Shard]:
+		case info.own && w.holding(ref) >= scheduler.MaxHolds(&info.job.Head):
+			if full++; full == 1 {
+				back = ref.Shard
+			}
+		default:
+			looked++
+			n, err := w.claimShard(ctx, info, ref)
+			if err != nil {
+				w.cfg.Logger.Debug("claim failed", "job", info.job.ID.Short(), "shard", ref.Shard, "error", err)
+			}
+			if n > 0 && full > 0 {
+				info.next = back
+			}
+			if n > 0 || ctx.Err() != nil || info.own && w.isPreparing(info) {
+				return n > 0
+			}
+			full = 0
+		}
+		info.next = (info.next + 1) % shards
+	}
+	if full > 0 {
+		info.next = back
+	}
+	if len(info.done) == int(shards) {
+		clear(info.done) // a decided unit can open again: look once more, later
+		w.mu.Lock()
+		info.until, info.why, info.finished = w.rt.Now().Add(reopens(info.job)), "", true
+		w.mu.Unlock()
+	}
+	return false
+}
+
+// reopens is how soon a job whose units are all decided is looked at again. At strong its
+// submitter opens some of them again as it goes.
+func reopens(job *jobs.Job) time.Duration {
+	if job.Head.Policy.Level >= jobs.Strong {
+		return idleAtMost
+	}
+	return time.Minute
+}
+
+// Finished reports whether a job had no unit left to do when it was last looked at here. One at
+// strong never has: its submitter may open units again.
+func (w *Worker) Finished(id jobs.JobID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	info := w.infos[id]
+	return info != nil && info.finished && info.job.Head.Policy.Level < jobs.Strong
+}
+
+func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
+	if info.over[ref.Shard] { // most likely it still is: then there is nothing to prepare
+		sum, err := w.summary(ctx, info, ref)
+		if sum == nil {
+			return 0, err
+		}
+		info.summaries[ref.Shard] = sum
+	}
+	if ready, err := w.prepare(ctx, info, ref); !ready {
+		return 0, err
+	}
+	if n := w.takeUp(ctx, info, ref); n > 0 {
+		return n, nil
+	}
+	sum, err := w.summary(ctx, info, ref)
+	if sum == nil {
+		return 0, err
+	}
+	n := min(w.room(info.own), scheduler.MaxHolds(&info.job.Head))
+	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
+	w.heard(sum)
+	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, w.rt.Uint64())
+	if len(holds) == 0 {
+		return 0, nil
+	}
+	began := w.moment()
+	a, err := w.cfg.Keepers.Claim(ctx, ref, holds)
+	if err != nil {
+		return 0, err
+	}
+	if a.Summary != nil {
+		info.summaries[ref.Shard] = a.Summary
+	}
+	w.take(info, ref, a, began)
+	return len(a.Holds), nil
+}
+
+// summary gives the summary of a shard in which something is left to do; of another none, and
+// notes that.
+func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (*scheduler.Summary, error) {
+	sum := info.summaries[ref.Shard]
+	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
+	if sum == nil {
+		var err error
+		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
+	if sum.Len() != info.job.Head.ShardUnits(ref.Shard) {
+		return nil, errors.New("keepers summarise another shard than the job's")
+	}
+	if info.over[ref.Shard] = sum.Closed != 0 || sum.Decided(); !info.over[ref.Shard] {
+		w.mu.Lock()
+		info.finished = false
+		w.mu.Unlock()
+		return sum, nil
+	}
+	info.done[ref.Shard] = true
+	delete(info.manifests, ref.Shard)
+	return nil, nil
+}
+
+// holding is how many replicas of a shard this worker holds: those that it has run, too, until it
+// has seen what became of them.
+func (w *Worker) holding(ref protocol.ShardRef) (n int) {
+	w.mu.Lock()
+	st := w.settles[ref]
+	for k := range w.tasks {
+		if k.ref == ref {
+			n++
+		}
+	}
+	w.mu.Unlock()
+	if st != nil {
+		n += st.waiting()
+	}
+	return n
+}
+
+// busyWith reports whether this worker holds, or waits to reveal, a replica of the unit.
+func (w *Worker) busyWith(ref protocol.ShardRef, unit uint16) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.tasks[taskKey{ref, unit}]; ok {
+		return true
+	}
+	st := w.settles[ref]
+	return st != nil && st.has(unit)
+}
+
+// take turns an assignment that was asked for at a time into tasks, and has their inputs fetched.
+func (w *Worker) take(info *jobInfo, ref protocol.ShardRef, a *client.Assignment, asked moment) {
+	now := w.rt.Now()
+	if why, aside := w.asideNow(info); aside && why != "" { // set aside since they were asked for
+		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, ref, a.Holds) })
+		return
+	}
+	var batch []*task
+	w.mu.Lock()
+	for _, h := range a.Holds {
+		t := &task{info: info, ref: ref, hold: h, manifest: info.manifests[ref.Shard], program: info.program, grants: a.Grants, renewed: now, held: asked}
+		t.ctx, t.cancel = w.rt.WithCancel(w.ctx)
+		w.tasks[t.key()] = t
+		batch = append(batch, t)
+	}
+	w.mu.Unlock()
+	if len(batch) > 0 {
+		w.start(func(ctx context.Context) { w.fetchInputs(ctx, batch) })
+	}
+}
+
+// drop forgets a task that will not be finished here.
+func (w *Worker) drop(t *task, release bool) {
+	t.cancel(errDropped)
+	w.mu.Lock()
+	ctx := w.ctx
+	if w.tasks[t.key()] == t { // the unit may have been claimed again since
+		delete(w.tasks, t.key())
+	}
+	w.mu.Unlock()
+	if ctx.Err() == nil { // a node that ends may be back before the lease is over
+		w.unstore(ctx, t)
+	}
+	if release {
+		w.start(func(ctx context.Context) { w.cfg.Keepers.Release(ctx, t.ref, []jobs.Hold{t.hold}) })
+	}
+	w.poke()
+}
