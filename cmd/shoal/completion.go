@@ -9,6 +9,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 func (p *program) completionCommand() *cobra.Command {
@@ -156,7 +157,7 @@ func (p *program) completeJobs(cmd *cobra.Command, _ []string, _ string) ([]stri
 	}
 	var offers []string
 	for _, j := range knownJobs(cmd.Context(), s) {
-		offers = append(offers, cobra.CompletionWithDesc(short(j.id), j.label))
+		offers = append(offers, cobra.CompletionWithDesc(words.Short(j.id), j.label))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }

@@ -9,9 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // creditTable tells what was done for whom, then who earned what of whom.
@@ -47,9 +46,9 @@ func creditSince(w io.Writer, c *api.Credit, now time.Time) {
 		}
 		late := ""
 		if e.LateFuel > 0 {
-			late = humanize.Comma(int64(e.LateFuel)) + " more late: not counted"
+			late = words.Comma(e.LateFuel) + " more late: not counted"
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", shortPeer(from), e.Donor, humanize.Comma(int64(e.Fuel)), humanize.Comma(int64(e.Inputs)), humanize.Comma(int64(e.Units)), late)
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", words.Peer(from), e.Donor, words.Comma(e.Fuel), words.Comma(e.Inputs), words.Comma(e.Units), late)
 	}
 	tab.Flush() // into memory
 }
@@ -90,7 +89,7 @@ func doneRows(w io.Writer, label string, rows []api.Done) {
 			from = who(r.SubmitterName, r.Submitter)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", label, from, span(time.Duration(r.CPUSeconds*float64(time.Second))),
-			humanize.Comma(r.Inputs), humanize.Comma(r.Units), humanize.Comma(r.Accepted), notAccepted(r))
+			words.Comma(r.Inputs), words.Comma(r.Units), words.Comma(r.Accepted), notAccepted(r))
 		label = ""
 	}
 }
@@ -103,7 +102,7 @@ func notAccepted(r api.Done) string {
 		why string
 	}{{r.Disagreed, "with another answer than was agreed"}, {r.GaveUp, "given up"}, {r.Unused, "not needed any more"}} {
 		if p.n > 0 {
-			parts = append(parts, humanize.Comma(p.n)+" "+p.why)
+			parts = append(parts, words.Comma(p.n)+" "+p.why)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -111,9 +110,9 @@ func notAccepted(r api.Done) string {
 
 // shareWords is what a donor gave.
 func shareWords(inputs, fuel, late uint64) string {
-	text := count(int64(inputs), "input") + " · " + humanize.Comma(int64(fuel)) + " instructions"
+	text := words.Count(inputs, "input") + " · " + words.Comma(fuel) + " instructions"
 	if late > 0 {
-		text += fmt.Sprintf(", %s more late: not counted", humanize.Comma(int64(late)))
+		text += fmt.Sprintf(", %s more late: not counted", words.Comma(late))
 	}
 	return text
 }

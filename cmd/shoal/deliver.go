@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/jobs"
 )
 
@@ -137,7 +138,7 @@ const maxEmbedded = 64 << 20
 
 func (l *row) embed(r api.Result, output io.Reader) error {
 	if r.Size > maxEmbedded {
-		return usage("add -d DIR: large answers become files", "the answer to %s is too large for a line: %s", inputName(r), size(uint64(r.Size)))
+		return usage("add -d DIR: large answers become files", "the answer to %s is too large for a line: %s", inputName(r), words.Size(uint64(r.Size)))
 	}
 	text, err := io.ReadAll(output)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/config"
 	"github.com/shoalgrid/shoal/internal/host"
 	"github.com/shoalgrid/shoal/internal/service"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/wasm"
 )
 
@@ -82,7 +83,7 @@ func (p *program) doctor(ctx context.Context, bundle string) error {
 		p.ui.bundled(bundle)
 	}
 	if doc.Bad > 0 {
-		return &api.Error{Code: api.CodeUnexpected, Message: count(int64(doc.Bad), "thing") + " found that keeps this machine from working", Hint: "each line above marked bad says what to try"}
+		return &api.Error{Code: api.CodeUnexpected, Message: words.Count(doc.Bad, "thing") + " found that keeps this machine from working", Hint: "each line above marked bad says what to try"}
 	}
 	return nil
 }

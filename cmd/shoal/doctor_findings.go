@@ -12,6 +12,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/config"
 	"github.com/shoalgrid/shoal/internal/host"
 	"github.com/shoalgrid/shoal/internal/service"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // finding is one thing that a doctor has looked at.
@@ -85,11 +86,11 @@ func (e *examination) diskFinding() finding {
 	case !d.Known:
 		return warn("disk", "", "how much is free is not known: %s", d.Why)
 	case d.Value.Free < lowDisk:
-		return bad("disk", "make room, or another home: --home DIR", "%s free", size(d.Value.Free))
+		return bad("disk", "make room, or another home: --home DIR", "%s free", words.Size(d.Value.Free))
 	case d.Value.Free < e.quota:
-		return warn("disk", "shoal config set disk "+strings.ReplaceAll(size(d.Value.Free/2), " ", ""), "%s free, less than the quota of %s", size(d.Value.Free), size(e.quota))
+		return warn("disk", "shoal config set disk "+strings.ReplaceAll(words.Size(d.Value.Free/2), " ", ""), "%s free, less than the quota of %s", words.Size(d.Value.Free), words.Size(e.quota))
 	}
-	return ok("disk", "%s free, quota %s", size(d.Value.Free), size(e.quota))
+	return ok("disk", "%s free, quota %s", words.Size(d.Value.Free), words.Size(e.quota))
 }
 
 func (e *examination) lockFindings() []finding {
@@ -182,11 +183,11 @@ func (e *examination) gridFindings() []finding {
 	case s == nil:
 		return []finding{warn("node", "shoal donate, or: shoal up", "none runs in this home: network and clock were not looked at")}
 	}
-	all := []finding{ok("node", "%s · up %s · shoal %s", shortPeer(s.Node.Peer), span(time.Duration(s.Node.UptimeSeconds)*time.Second), s.Node.Version)}
+	all := []finding{ok("node", "%s · up %s · shoal %s", words.Peer(s.Node.Peer), span(time.Duration(s.Node.UptimeSeconds)*time.Second), s.Node.Version)}
 	if s.Grid.Peers == 0 {
 		all = append(all, warn("peers", "shoal donate --bootstrap ADDR, with what shoal id prints on a friend's machine", "nobody is in sight: on this network nobody else runs shoal, or they cannot be heard"))
 	} else {
-		all = append(all, ok("peers", "%s", count(int64(s.Grid.Peers), "peer")))
+		all = append(all, ok("peers", "%s", words.Count(s.Grid.Peers, "peer")))
 	}
 	relayed := strings.Contains(strings.Join(s.Grid.Addrs, " "), "/p2p-circuit")
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/verify"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // writeEvidence writes the evidence of a job into a file, whole or not at all. A file that is
@@ -55,7 +56,7 @@ func replaceable(job, name string) error {
 	}
 	defer f.Close()
 	if id, err := verify.JobOf(f); err != nil || id.String() != job {
-		return usage("name a new file with --evidence FILE", "%s is there, and is not evidence of job %s", name, short(job))
+		return usage("name a new file with --evidence FILE", "%s is there, and is not evidence of job %s", name, words.Short(job))
 	}
 	return nil
 }

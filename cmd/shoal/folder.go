@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // folder is where the outputs of one job become files. The file manifestName in it lists what
@@ -120,8 +121,8 @@ func (f *folder) survey() error {
 // begin binds the folder to a job.
 func (f *folder) begin(job string) error {
 	if f.job != "" && f.job != job {
-		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s has the answers of job %s", f.dir, short(f.job)),
-			Hint: fmt.Sprintf("the job goes on; shoal results %s -d OTHER delivers it", short(job))}
+		return &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("folder %s has the answers of job %s", f.dir, words.Short(f.job)),
+			Hint: fmt.Sprintf("the job goes on; shoal results %s -d OTHER delivers it", words.Short(job))}
 	}
 	list, err := f.root.OpenFile(manifestName, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {

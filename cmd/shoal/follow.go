@@ -12,6 +12,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/jobs"
 )
 
@@ -166,7 +167,7 @@ func (p *program) findPeer(ctx context.Context, ref string) (peer, name string, 
 	case len(found) == 1:
 		return found[0].Peer, found[0].Name, nil
 	case len(found) > 1:
-		return "", "", &api.Error{Code: api.CodeUsage, Message: count(int64(len(found)), "node") + " call themselves " + oneLine(ref), Hint: "give the peer ID: " + found[0].Peer + " or " + found[1].Peer}
+		return "", "", &api.Error{Code: api.CodeUsage, Message: words.Count(len(found), "node") + " call themselves " + oneLine(ref), Hint: "give the peer ID: " + found[0].Peer + " or " + found[1].Peer}
 	}
 	return "", "", &api.Error{Code: api.CodeNotFound, Message: "no node called " + oneLine(ref) + " was met", Hint: "give its peer ID, as shoal id prints it there: 12D3Koo…"}
 }

@@ -1,39 +1,21 @@
 package main
 
-// How ids, addresses, numbers, sizes and times are written for people.
+// How addresses and times are written for people; internal/words has what the page writes the same.
 
 import (
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
+	"github.com/shoalgrid/shoal/internal/words"
 )
-
-// short is a job id as people see it.
-func short(id string) string { return id[:min(len(id), 8)] }
-
-// shortPeer is a peer ID as people see it.
-func shortPeer(id string) string {
-	if len(id) < 12 {
-		return id
-	}
-	return id[:4] + "…" + id[len(id)-4:]
-}
 
 // where is each place of some addresses once, as host:port.
 func where(addrs []string) string {
 	var places []string
 	for _, a := range addrs {
-		parts := strings.Split(a, "/")
-		if len(parts) < 5 {
-			continue
-		}
-		place := parts[2] + ":" + parts[4]
-		if strings.Contains(parts[2], ":") {
-			place = "[" + parts[2] + "]:" + parts[4]
-		}
-		if len(places) == 0 || places[len(places)-1] != place {
+		place := words.Place(a)
+		if place != "" && (len(places) == 0 || places[len(places)-1] != place) {
 			places = append(places, place)
 		}
 	}
@@ -42,20 +24,6 @@ func where(addrs []string) string {
 	}
 	return strings.Join(places, ", ")
 }
-
-func count(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return humanize.Comma(n) + " " + thing + "s"
-}
-
-// part is some of so many things.
-func part[N int | int64 | uint64](n N, of int64, thing string) string {
-	return humanize.Comma(int64(n)) + " of " + count(of, thing)
-}
-
-func size(bytes uint64) string { return strings.Replace(humanize.IBytes(bytes), ".0 ", " ", 1) }
 
 // span is a duration in its two largest units.
 func span(d time.Duration) string {

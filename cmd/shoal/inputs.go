@@ -16,6 +16,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/wasm"
 )
@@ -111,7 +112,7 @@ func (f *jobFlags) checkLimits() error {
 	}
 	switch {
 	case f.maxOutput > jobs.MaxOutput:
-		return refused("--max-output %s: at most %s", size(uint64(f.maxOutput)), size(jobs.MaxOutput))
+		return refused("--max-output %s: at most %s", words.Size(uint64(f.maxOutput)), words.Size(jobs.MaxOutput))
 	case f.time.Duration > jobs.MaxCPU:
 		return refused("--time %s: at most %s", span(f.time.Duration), span(jobs.MaxCPU))
 	case f.expires.Duration > jobs.MaxLife:
@@ -127,7 +128,7 @@ func (f *jobFlags) checkLimits() error {
 // checkMemory refuses what no program may have, or can live with.
 func checkMemory(m sizeValue) error {
 	if m < 1<<16 || m > jobs.MaxMemory {
-		return &api.Error{Code: api.CodeRefused, Message: "--memory " + size(uint64(m)) + ": from 64 KiB to " + size(jobs.MaxMemory), Hint: "shoal check PROGRAM --output json says how much it uses"}
+		return &api.Error{Code: api.CodeRefused, Message: "--memory " + words.Size(uint64(m)) + ": from 64 KiB to " + words.Size(jobs.MaxMemory), Hint: "shoal check PROGRAM --output json says how much it uses"}
 	}
 	return nil
 }
@@ -322,7 +323,7 @@ func (s *sizeValue) String() string {
 	if *s == 0 {
 		return ""
 	}
-	return strings.ReplaceAll(size(uint64(*s)), " ", "")
+	return strings.ReplaceAll(words.Size(uint64(*s)), " ", "")
 }
 
 func (s *sizeValue) Type() string { return "SIZE" }

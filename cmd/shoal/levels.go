@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // pledge is what a level promises, against whom, what it cannot, and what it is worth to a
@@ -107,7 +108,7 @@ func levelLine(l api.Level) string {
 	}
 	switch {
 	case l.Level == "strong":
-		parts = append(parts, part(l.Proven, int64(l.Donors), "donor")+" known to you")
+		parts = append(parts, words.Part(l.Proven, l.Donors, "donor")+" known to you")
 	case l.Level == "paranoid" && l.Possible:
 		parts = append(parts, fmt.Sprintf("%d networks in sight", l.Networks))
 	}

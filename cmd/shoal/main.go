@@ -3,7 +3,7 @@
 // is one command, but for
 //
 //	main.go, root.go   the way in: streams, signals, global flags, errors, near misses
-//	ui.go              every word said to a person; tables.go and format.go lay out what is counted
+//	ui.go, ui_*.go     every word said to a person; tables.go and format.go lay out what is counted
 //	screen.go          where words appear: one live line on a terminal, plain lines elsewhere
 //	node.go            the node that a command talks to: the home's, or one of its own
 //	inputs.go          flags that describe a job, turned into a submission

@@ -18,6 +18,7 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
 	"github.com/shoalgrid/shoal/internal/store"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // nodeOptions is what a command asks of a node that it starts itself.
@@ -324,7 +325,7 @@ func (h homeOnly) Watch(ctx context.Context, ref string, f func(*api.Job) error)
 	if err := f(j); err != nil || j.Final {
 		return err
 	}
-	return noNode("no node is running, so nothing more is heard of job %s here", short(j.Job))
+	return noNode("no node is running, so nothing more is heard of job %s here", words.Short(j.Job))
 }
 
 // noNode is what takes a node that runs.

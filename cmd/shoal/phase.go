@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 const barWidth = 20
@@ -52,7 +53,7 @@ func submitPhase(s *api.Submitting) phase {
 	case api.StepReading:
 		return phase{words: "reading program and inputs"}
 	case api.StepTrying:
-		return phase{words: fmt.Sprintf("%s: trying a few of them, 10 s at most", count(s.Inputs, "input"))}
+		return phase{words: fmt.Sprintf("%s: trying a few of them, 10 s at most", words.Count(s.Inputs, "input"))}
 	case api.StepSeeking:
 		return phase{words: "looking for nodes that could hold it"}
 	}
@@ -66,7 +67,7 @@ func submitPhase(s *api.Submitting) phase {
 	// The first whole copy is the upload: keepers have the rest from each other as well. What is small
 	// goes along with the question who keeps it, and is never seen on its way.
 	if s.Receipts == 0 || s.Sent > 0 && s.Sent < s.Bytes && s.Receipts < s.Asked {
-		return phase{"upload", int64(s.Sent), int64(s.Bytes), fmt.Sprintf("%s sent, the job has %s", size(s.Sent), size(s.Bytes)) + parts}
+		return phase{"upload", int64(s.Sent), int64(s.Bytes), fmt.Sprintf("%s sent, the job has %s", words.Size(s.Sent), words.Size(s.Bytes)) + parts}
 	}
 	return phase{"custody", s.Receipts, s.Asked, fmt.Sprintf("%d of %d copies held", s.Receipts, s.Asked) + parts}
 }
@@ -76,6 +77,6 @@ func runPhase(j *api.Job) phase { return phase{"run", j.Inputs.Done, j.Inputs.To
 
 // collectPhase is how many of a job's answers were taken.
 func collectPhase(taken int64, j *api.Job) phase {
-	words := fmt.Sprintf("%d of %s taken", taken, count(j.Inputs.Done, "answer"))
-	return phase{"collect", taken, j.Inputs.Done, words}
+	said := fmt.Sprintf("%d of %s taken", taken, words.Count(j.Inputs.Done, "answer"))
+	return phase{"collect", taken, j.Inputs.Done, said}
 }

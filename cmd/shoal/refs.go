@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // atHome calls do with the node that runs in the home, or with what the home alone can tell. refs
@@ -105,7 +106,7 @@ func nearJob(ctx context.Context, s *session, refs []string) string {
 					d, best, least = 0, "", 0 // it is known: something else was not found
 				}
 				if d < least {
-					best, least = fmt.Sprintf("%s (%s)", short(j.id), j.label), d
+					best, least = fmt.Sprintf("%s (%s)", words.Short(j.id), j.label), d
 				}
 			}
 		}

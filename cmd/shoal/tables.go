@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // progressLine is how far a job is, in one line.
@@ -19,7 +20,7 @@ func progressLine(j *api.Job) string {
 		parts = append(parts, fmt.Sprintf("%d failed", j.Inputs.Failed))
 	}
 	if j.Donors > 0 {
-		parts = append(parts, count(int64(j.Donors), "donor"))
+		parts = append(parts, words.Count(j.Donors, "donor"))
 	}
 	if j.Degraded {
 		parts = append(parts, "degraded")
@@ -28,10 +29,11 @@ func progressLine(j *api.Job) string {
 		return strings.Join(append(parts, j.State), " · ")
 	}
 	if j.Arriving > 0 {
-		parts = append(parts, "fetching "+count(j.Arriving, "unit"))
+		parts = append(parts, "fetching "+words.Count(j.Arriving, "unit"))
 	}
 	if j.RatePerSecond > 0 {
-		parts = append(parts, rate(j.RatePerSecond))
+		number, unit := words.Rate(j.RatePerSecond)
+		parts = append(parts, number+"/"+unit)
 	}
 	if left := timeLeft(j); left != "" {
 		parts = append(parts, left)
@@ -54,29 +56,17 @@ func timeLeft(j *api.Job) string {
 	return ""
 }
 
-func rate(perSecond float64) string {
-	switch {
-	case perSecond >= 10:
-		return fmt.Sprintf("%.0f/s", perSecond)
-	case perSecond >= 1:
-		return fmt.Sprintf("%.1f/s", perSecond)
-	case perSecond*60 >= 1:
-		return fmt.Sprintf("%.1f/min", perSecond*60)
-	}
-	return fmt.Sprintf("%.1f/h", perSecond*3600)
-}
-
 // statusTable is a node at a glance.
 func statusTable(w io.Writer, s *api.Status) {
 	row := func(label, format string, args ...any) {
 		fmt.Fprintf(w, "%-9s %s\n", label, fmt.Sprintf(format, args...))
 	}
-	row("node", "%s · up %s · shoal %s · engine %s", shortPeer(s.Node.Peer), span(time.Duration(s.Node.UptimeSeconds)*time.Second), s.Node.Version, s.Node.Engine)
+	row("node", "%s · up %s · shoal %s · engine %s", words.Peer(s.Node.Peer), span(time.Duration(s.Node.UptimeSeconds)*time.Second), s.Node.Version, s.Node.Engine)
 	reach := "not reachable from outside"
 	if s.Grid.Reachable && len(s.Grid.Addrs) > 0 {
 		reach = "reachable on " + where(s.Grid.Addrs)
 	}
-	row("grid", "%s · %s", count(int64(s.Grid.Peers), "peer"), reach)
+	row("grid", "%s · %s", words.Count(s.Grid.Peers, "peer"), reach)
 	d := s.Donating
 	state := d.State
 	if d.State == api.DonatingOn && len(s.Working) > 0 {
@@ -96,7 +86,7 @@ func statusTable(w io.Writer, s *api.Status) {
 	}
 	if t := s.Today; t.Units > 0 {
 		row("today", "%s CPU for %s · %s, %d accepted, %d waiting for a partner", span(time.Duration(t.CPUSeconds*float64(time.Second))),
-			count(int64(t.Submitters), "submitter"), count(t.Units, "unit"), t.Accepted, t.Waiting)
+			words.Count(t.Submitters, "submitter"), words.Count(t.Units, "unit"), t.Accepted, t.Waiting)
 	}
 	if d.State != api.DonatingOff {
 		offerRows(row, s.Offered)
@@ -134,7 +124,7 @@ func jobTable(w io.Writer, jobs []api.Job) {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i := range jobs {
 		j := &jobs[i]
-		fmt.Fprintf(tab, "%s\t%s\t%s\n", short(j.Job), oneLine(cmp.Or(j.Name, "-")), progressLine(j))
+		fmt.Fprintf(tab, "%s\t%s\t%s\n", words.Short(j.Job), oneLine(cmp.Or(j.Name, "-")), progressLine(j))
 	}
 	tab.Flush() // into memory
 }
@@ -177,16 +167,16 @@ func jobDetail(w io.Writer, j *api.Job) {
 		from = "this node"
 	}
 	row("program", "%s", j.Program)
-	row("from", "%s · %s · %s each · %s", from, ago(j.Created), count(int64(j.Votes), "vote"), j.Level)
-	row("work", "%s by %s", count(j.Executions, "execution"), count(int64(j.Donors), "donor"))
+	row("from", "%s · %s · %s each · %s", from, ago(j.Created), words.Count(j.Votes, "vote"), j.Level)
+	row("work", "%s by %s", words.Count(j.Executions, "execution"), words.Count(j.Donors, "donor"))
 	if j.OwnRuns > 0 {
-		row("own runs", "%s run by the submitter", count(j.OwnRuns, "unit"))
+		row("own runs", "%s run by the submitter", words.Count(j.OwnRuns, "unit"))
 	}
 	if j.Rings > 0 {
 		row("liars", "%s", liarWords(j))
 	}
 	if j.Provisional > 0 && !j.Final {
-		row("not final", "%s agreed, not final: %s", count(j.Provisional, "unit"), whoFinishes(j))
+		row("not final", "%s agreed, not final: %s", words.Count(j.Provisional, "unit"), whoFinishes(j))
 	}
 	switch {
 	case j.Local:
@@ -201,7 +191,7 @@ func jobDetail(w io.Writer, j *api.Job) {
 func explanationText(w io.Writer, e *api.Explanation) {
 	j := e.Job
 	j.Waits = "" // which is the first reason
-	fmt.Fprintf(w, "%s  %s  %s\n", short(j.Job), oneLine(j.Name), progressLine(&j))
+	fmt.Fprintf(w, "%s  %s  %s\n", words.Short(j.Job), oneLine(j.Name), progressLine(&j))
 	for _, r := range e.Reasons {
 		fmt.Fprintf(w, "why  %s\n", oneLine(r.What))
 		if r.Try != "" {
@@ -212,7 +202,7 @@ func explanationText(w io.Writer, e *api.Explanation) {
 
 // liarWords is what a job has seen of lies.
 func liarWords(j *api.Job) string {
-	found := "donors lied together about " + count(j.Rings, "unit") + ": they are out, and what leaned on them was voted on again"
+	found := "donors lied together about " + words.Count(j.Rings, "unit") + ": they are out, and what leaned on them was voted on again"
 	if j.Degraded {
 		return found + " · degraded: the votes for looking again at all other answers are spent"
 	}
@@ -265,7 +255,7 @@ func checkTable(w io.Writer, name string, d *checkDocument) {
 	}
 	fmt.Fprintf(w, "%s: the grid takes it\n", name)
 	if d.Finished {
-		fmt.Fprintf(w, "ran twice, one answer: %s of output, %s of memory%s\n", size(d.OutputBytes), size(d.PeakMemory), fuelWords(d.Fuel))
+		fmt.Fprintf(w, "ran twice, one answer: %s of output, %s of memory%s\n", words.Size(d.OutputBytes), words.Size(d.PeakMemory), fuelWords(d.Fuel))
 		if d.Interpreted != "" {
 			fmt.Fprintf(w, "interpreted: %s\n", d.Interpreted)
 		}
@@ -281,7 +271,7 @@ func fuelWords(fuel uint64) string {
 	if fuel == 0 {
 		return ""
 	}
-	return ", " + count(int64(fuel), "instruction")
+	return ", " + words.Count(fuel, "instruction")
 }
 
 // demoSummary is what a demo has shown.
@@ -289,7 +279,7 @@ func demoSummary(w io.Writer, j *api.Job, d *demoDocument) {
 	row := func(label, format string, args ...any) {
 		fmt.Fprintf(w, "%-11s %s\n", label, fmt.Sprintf(format, args...))
 	}
-	row("inputs", "%s in %s, %s", count(j.Inputs.Total, "number"), count(j.Units.Total, "unit"), j.State)
+	row("inputs", "%s in %s, %s", words.Count(j.Inputs.Total, "number"), words.Count(j.Units.Total, "unit"), j.State)
 	row("donors", "%d", j.Donors)
 	row("executions", "%d, %.2f a unit", j.Executions, float64(j.Executions)/float64(max(j.Units.Total, 1)))
 	row("killed", "%s", cmp.Or(strings.Join(d.Killed, ", "), "nobody"))

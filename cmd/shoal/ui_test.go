@@ -192,11 +192,6 @@ func TestSpans(t *testing.T) {
 			t.Errorf("%v: %q, not %q", d, got, want)
 		}
 	}
-	for perSecond, want := range map[float64]string{1234.5: "1234/s", 12: "12/s", 1.25: "1.2/s", 0.5: "30.0/min", 0.001: "3.6/h"} {
-		if got := rate(perSecond); got != want {
-			t.Errorf("%v: %q, not %q", perSecond, got, want)
-		}
-	}
 }
 
 // Elsewhere than on a terminal there is a line each 10 s while there is something to say, and

@@ -9,15 +9,11 @@ import (
 	"text/tabwriter"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
-// who is a node as people see it: a name proves nothing, so the peer ID stands beside it.
-func who(name, peer string) string {
-	if name == "" {
-		return shortPeer(peer)
-	}
-	return oneLine(name) + " (" + shortPeer(peer) + ")"
-}
+// who is a node as people see it.
+func who(name, peer string) string { return words.Who(oneLine(name), peer) }
 
 // follows confirms a share.
 func (u *ui) follows(who string, weight int) {
@@ -80,7 +76,7 @@ func noticeWords(n api.Notice) string {
 		from = "this node"
 	}
 	if n.Job != "" {
-		from += ", about " + short(n.Job)
+		from += ", about " + words.Short(n.Job)
 	}
 	return from + ": " + oneLine(n.Text)
 }
@@ -96,10 +92,10 @@ func offerRows(row func(label, format string, args ...any), all []api.Offered) {
 	label := "on offer"
 	for i, o := range all {
 		if i == shownOffers {
-			row(label, "and %s more: shoal status --output json", count(int64(len(all)-i), "job"))
+			row(label, "and %s more: shoal status --output json", words.Count(len(all)-i, "job"))
 			break
 		}
-		text := fmt.Sprintf("%s  %s for %s", short(o.Job), oneLine(cmp.Or(o.Name, "-")), who(o.SubmitterName, o.Submitter))
+		text := fmt.Sprintf("%s  %s for %s", words.Short(o.Job), oneLine(cmp.Or(o.Name, "-")), who(o.SubmitterName, o.Submitter))
 		if o.Description != "" {
 			text += ": " + cut(oneLine(o.Description))
 		}

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/verify"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // verifyDocument is what verify finds, for scripts.
@@ -108,12 +107,12 @@ func verifyTable(w io.Writer, r *verify.Report) {
 		h := &r.Job.Head
 		row("job", "%s  %s", r.Job.ID, oneLine(h.Name))
 		row("submitter", "%s", h.Submitter)
-		row("asks", "%s, %s", h.Policy.Level, count(int64(h.Policy.Votes), "equal vote"))
+		row("asks", "%s, %s", h.Policy.Level, words.Count(h.Policy.Votes, "equal vote"))
 		row("proved", "%s", provedWords(r))
 		row("answers", "%s", answerWords(r))
 		for i, id := range r.Ranked() {
 			if i == maxDonorsShown {
-				row("", "and %s", count(int64(len(r.Donors)-i), "more donor"))
+				row("", "and %s", words.Count(len(r.Donors)-i, "more donor"))
 				break
 			}
 			label := ""
@@ -128,14 +127,14 @@ func verifyTable(w io.Writer, r *verify.Report) {
 		if o.Unnamed > 0 {
 			unnamed = fmt.Sprintf(", %d of them by content alone: what inputs are called is not known here", o.Unnamed)
 		}
-		row("outputs", "%s as proved%s", count(int64(o.Right), "file"), unnamed)
+		row("outputs", "%s as proved%s", words.Count(o.Right, "file"), unnamed)
 	}
 	if a := r.Rerun; a != nil {
 		unjudged := ""
 		if a.Unjudged > 0 {
 			unjudged = fmt.Sprintf(", %d given up by this machine", a.Unjudged)
 		}
-		row("run again", "%s, %s with the same answer%s", count(int64(a.Units), "unit"), part(a.Same, int64(a.Inputs), "input"), unjudged)
+		row("run again", "%s, %s with the same answer%s", words.Count(a.Units, "unit"), words.Part(a.Same, a.Inputs, "input"), unjudged)
 	}
 	for i, f := range r.Findings {
 		if i == maxFindingsShown {
@@ -152,14 +151,14 @@ func verifyTable(w io.Writer, r *verify.Report) {
 }
 
 func provedWords(r *verify.Report) string {
-	return part(r.Proved, int64(r.Job.Head.Units), "unit") +
+	return words.Part(r.Proved, r.Job.Head.Units, "unit") +
 		some(r.Proved-r.Late-r.Vouched, "by votes that could not see each other") +
 		some(r.Late, "with a late vote") +
 		some(r.Vouched, "vouched for by the submitter's own run")
 }
 
 func answerWords(r *verify.Report) string {
-	return part(r.Answers, int64(r.Job.Head.Inputs), "input") + some(r.Failed, "failed") + some(r.Stuck, "given up")
+	return words.Part(r.Answers, r.Job.Head.Inputs, "input") + some(r.Failed, "failed") + some(r.Stuck, "given up")
 }
 
 // some is a further part of a line, if there is any of it.
@@ -167,12 +166,12 @@ func some(n uint64, what string) string {
 	if n == 0 {
 		return ""
 	}
-	return " · " + humanize.Comma(int64(n)) + " " + what
+	return " · " + words.Comma(n) + " " + what
 }
 
 // refusedEvidence is the error of a check that found something.
 func refusedEvidence(name string, r *verify.Report) error {
-	what := fmt.Sprintf("%s: %s wrong with it", name, count(int64(r.Wrong), "thing"))
+	what := fmt.Sprintf("%s: %s wrong with it", name, words.Count(r.Wrong, "thing"))
 	if r.Wrong == 1 {
 		what = fmt.Sprintf("%s: %s", name, r.Findings[0])
 	}

@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // wanted is what the view wants to be read beside the overview. The view writes it, the one who
@@ -112,7 +113,7 @@ func (v *watchView) unitKey(k tea.KeyMsg) {
 func (v *watchView) unitMap(j *api.Job, above int) []string {
 	d := v.detail
 	if d == nil || d.Job.Job != j.Job {
-		return []string{"looking at the units of " + short(j.Job) + " …"}
+		return []string{"looking at the units of " + words.Short(j.Job) + " …"}
 	}
 	columns, rows := v.mapSize(above)
 	cells := d.Map.Cells
@@ -183,7 +184,7 @@ func cellWords(d *api.Detail, at int) string {
 func aboutUnits(d *api.Detail) []string {
 	var lines, parts []string
 	for _, s := range d.Shares[:min(len(d.Shares), 4)] {
-		parts = append(parts, fmt.Sprintf("%s %s", shortPeer(s.Peer), count(s.Units, "unit")))
+		parts = append(parts, fmt.Sprintf("%s %s", words.Peer(s.Peer), words.Count(s.Units, "unit")))
 	}
 	if len(parts) > 0 {
 		lines = append(lines, "donors  "+strings.Join(parts, " · "))

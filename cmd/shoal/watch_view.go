@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // View is tea.Model's: the whole screen, line by line, each cut to its width.
@@ -58,7 +59,7 @@ func (v *watchView) head() []string {
 
 func (v *watchView) list(height int) []string {
 	jobs := v.listed()
-	title := fmt.Sprintf("%s · %s", count(int64(len(jobs)), "job"), orders()[v.order].name)
+	title := fmt.Sprintf("%s · %s", words.Count(len(jobs), "job"), orders()[v.order].name)
 	if v.filter != "" || v.filtering {
 		title += " · /" + v.filter
 	}
@@ -78,7 +79,7 @@ func (v *watchView) list(height int) []string {
 		if i == at {
 			mark = "> "
 		}
-		line := fmt.Sprintf("%s%s  %s %-20s %s", mark, short(j.Job), bar(j), fit(oneLine(j.Name), 20), progressLine(j))
+		line := fmt.Sprintf("%s%s  %s %-20s %s", mark, words.Short(j.Job), bar(j), fit(oneLine(j.Name), 20), progressLine(j))
 		if i == at {
 			line = v.bold(v.cut(line))
 		}

@@ -86,46 +86,25 @@ func (s *Server) answer(h func(http.ResponseWriter, *http.Request) error) http.H
 			sendError(w, &Error{Code: CodeNoNode, Message: "the node is busy with other commands", Hint: "try again"})
 			return
 		}
-		out := &began{ResponseWriter: w}
+		out := NewAnswering(w)
 		err := h(out, r)
 		if r.Method != http.MethodGet {
 			s.feed.Poke() // who follows sees what was done at once
 		}
 		switch {
-		case err == nil && !out.is:
+		case err == nil && !out.Begun():
 			w.WriteHeader(http.StatusNoContent)
 		case err == nil:
 		case r.Context().Err() != nil:
 			// Nobody listens any more, or the node ends: the cut connection says so.
 			panic(http.ErrAbortHandler)
-		case out.is:
+		case out.Begun():
 			w.Header().Set(http.TrailerPrefix+errorTrailer, string(encodeError(err)))
 		default:
 			sendError(w, err)
 		}
 	}
 }
-
-// began remembers whether an answer has begun.
-type began struct {
-	http.ResponseWriter
-	is bool
-}
-
-// WriteHeader begins the answer.
-func (b *began) WriteHeader(status int) {
-	b.is = true
-	b.ResponseWriter.WriteHeader(status)
-}
-
-// Write begins the answer.
-func (b *began) Write(p []byte) (int, error) {
-	b.is = true
-	return b.ResponseWriter.Write(p)
-}
-
-// Unwrap is for http.ResponseController.
-func (b *began) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 func sendError(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")

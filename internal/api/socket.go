@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/shoalgrid/shoal/internal/whole"
 )
 
 // Files in a home.
@@ -60,8 +62,8 @@ func listenElsewhere(home string) (net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(dir))
 	}
-	if err := replaceFile(addr, path+"\n"); err != nil {
-		return nil, errors.Join(err, l.Close())
+	if err := whole.Write(addr, []byte(path+"\n"), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("say where the node's socket is: %w", err), l.Close())
 	}
 	return l, nil
 }
@@ -104,18 +106,6 @@ func (l *listener) Close() error {
 		return err
 	}
 	return l.after()
-}
-
-// replaceFile writes a small file whole or not at all.
-func replaceFile(path, text string) error {
-	part := path + ".part"
-	if err := os.WriteFile(part, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("say where the node's socket is: %w", err)
-	}
-	if err := os.Rename(part, path); err != nil {
-		return fmt.Errorf("say where the node's socket is: %w", err)
-	}
-	return nil
 }
 
 // sweep removes the socket of a node that was killed.

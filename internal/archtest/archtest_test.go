@@ -2,8 +2,11 @@ package archtest
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -49,6 +52,43 @@ func TestPlantedBreachesAreFound(t *testing.T) {
 	}
 	if got != string(want) {
 		t.Errorf("found:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A row that covers nothing, or that a row before it hides, would be believed and do nothing; so would
+// a permission that nobody uses.
+func TestNoRuleIsDead(t *testing.T) {
+	pkgs, err := load("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := rooms()
+	for i, r := range table {
+		imports := map[string]bool{}
+		used := false
+		for _, p := range pkgs {
+			if first := slices.IndexFunc(table, func(r room) bool { return r.covers(p.path) }); first != i {
+				continue
+			}
+			used = true
+			for _, f := range p.files {
+				for _, imp := range f.ast.Imports {
+					path, err := strconv.Unquote(imp.Path.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					imports[strings.TrimPrefix(path, module+"/")] = true
+				}
+			}
+		}
+		if !used {
+			t.Errorf("room %s is nobody's", r.path)
+		}
+		for _, m := range r.may {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(imports)), room{may: []string{m}}.mayImport) {
+				t.Errorf("room %s may import %s, and does not", r.path, m)
+			}
+		}
 	}
 }
 

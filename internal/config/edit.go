@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/shoalgrid/shoal/internal/whole"
 )
 
 // Setting is what people are told of a setting.
@@ -133,25 +135,7 @@ func edit(home string, change func(*file)) error {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return fmt.Errorf("make the home: %w", err)
 	}
-	return replace(path, out)
-}
-
-// replace writes a file in one step: whoever reads it meets the old text or the new.
-func replace(path string, text []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), FileName+".*")
-	if err != nil {
-		return fmt.Errorf("write the settings: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(temp.Name()) // what went wrong before says more
-		}
-	}()
-	_, err = temp.Write(text)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return fmt.Errorf("write the settings: %w", err)
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
+	if err := whole.Write(path, out, 0o600); err != nil {
 		return fmt.Errorf("write the settings: %w", err)
 	}
 	return nil

@@ -19,6 +19,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/shoalgrid/shoal/internal/whole"
 )
 
 const (
@@ -217,7 +219,7 @@ func (k *known) save() error {
 	text := k.text()
 	k.dirty = false
 	k.mu.Unlock()
-	if err := replaceFile(k.file, text); err != nil {
+	if err := whole.Write(k.file, text, 0o600); err != nil {
 		return fmt.Errorf("remember peers: %w", err)
 	}
 	return nil
@@ -232,17 +234,4 @@ func (k *known) text() []byte {
 		}
 	}
 	return b.Bytes()
-}
-
-func replaceFile(name string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // fails, as it should, after the rename
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), name)
 }

@@ -40,7 +40,7 @@ func (s Service) Install(ctx context.Context) (State, error) {
 	return s.State(ctx)
 }
 
-// open finds the service and reports whether it was made here.
+// openService finds the service and reports whether it was made here.
 func openService(m *mgr.Mgr) (found *mgr.Service, ours bool, err error) {
 	found, err = m.OpenService(Name)
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {

@@ -18,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/shoalgrid/shoal/internal/whole"
 )
 
 // Service is shoal as the system is to start it.
@@ -166,17 +168,8 @@ func write(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make the folder of services: %w", err)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".shoal-*")
-	if err != nil {
+	if err := whole.Write(path, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write the service: %w", err)
-	}
-	_, err = temp.WriteString(text)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write the service: %w", errors.Join(err, os.Remove(temp.Name())))
 	}
 	return nil
 }

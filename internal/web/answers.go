@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // answers sends the answers in input order, nothing between them, as a file to save.
@@ -38,7 +39,7 @@ func (s *Site) deliver(w http.ResponseWriter, r *http.Request, ending string, ea
 	if err != nil {
 		return err
 	}
-	asFile(w, short(j.Job)+ending)
+	asFile(w, words.Short(j.Job)+ending)
 	err = s.node.Results(r.Context(), j.Job, api.ResultsOptions{}, func(res api.Result, output io.Reader) error {
 		if res.Outcome != api.OutcomeOK {
 			return nil
@@ -76,7 +77,7 @@ func (s *Site) evidence(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	asFile(w, short(j.Job)+".evidence")
+	asFile(w, words.Short(j.Job)+".evidence")
 	return s.node.Evidence(r.Context(), j.Job, w)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
 // overviewData is what a person sees first.
@@ -65,7 +66,7 @@ func (s *Site) job(r *http.Request) (*page, error) {
 		data.Reasons = slices.DeleteFunc(why.Reasons, func(r api.Reason) bool { return r.Code == api.WhyWorking })
 	}
 	return &page{
-		Title: clean(cmp.Or(d.Job.Name, short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",
+		Title: clean(cmp.Or(d.Job.Name, words.Short(d.Job.Job))), Live: "/jobs/" + d.Job.Job + "/live",
 		Parts: []string{"progress", "pace", "units", "holders", "unit-table", "shares", "failures", "answers", "cancel"},
 		Final: d.Job.Final,
 		Data:  data,

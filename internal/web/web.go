@@ -40,7 +40,7 @@ type Site struct {
 // New makes a site. What a process that was killed had been sent is removed.
 func New(cfg Config) *Site {
 	sweep(cfg.Temp)
-	pages := template.New("").Funcs(words())
+	pages := template.New("").Funcs(vocabulary())
 	return &Site{cfg: cfg, node: cfg.Node, pages: template.Must(pages.ParseFS(files, "pages/*.html"))}
 }
 
@@ -136,38 +136,17 @@ func (s *Site) write(w http.ResponseWriter, status int, p *page) error {
 // answer sends the error that h returns: as a sentence to the page's own script, else as a page.
 func (s *Site) answer(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		out := &begun{ResponseWriter: w}
+		out := api.NewAnswering(w)
 		err := h(out, r)
 		switch {
 		case err == nil:
-		case r.Context().Err() != nil || out.is:
+		case r.Context().Err() != nil || out.Begun():
 			panic(http.ErrAbortHandler) // the cut connection says that something is missing
 		default:
 			s.fail(w, r, err)
 		}
 	}
 }
-
-// begun remembers whether an answer has begun.
-type begun struct {
-	http.ResponseWriter
-	is bool
-}
-
-// WriteHeader begins the answer.
-func (b *begun) WriteHeader(status int) {
-	b.is = true
-	b.ResponseWriter.WriteHeader(status)
-}
-
-// Write begins the answer.
-func (b *begun) Write(p []byte) (int, error) {
-	b.is = true
-	return b.ResponseWriter.Write(p)
-}
-
-// Unwrap is for http.ResponseController.
-func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := api.AsError(err)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"strings"
@@ -8,12 +9,13 @@ import (
 	"unicode"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 )
 
-// words is what the templates say numbers, names and times with.
-func words() template.FuncMap {
+// vocabulary is what the templates say numbers, names and times with.
+func vocabulary() template.FuncMap {
 	return template.FuncMap{
-		"short": short, "peer": shortPeer, "clean": clean, "count": count, "comma": comma, "size": size, "seconds": seconds,
+		"short": words.Short, "peer": shortPeer, "clean": clean, "count": count, "comma": words.Comma[int64], "size": words.Size, "seconds": seconds,
 		"left": left, "rate": rate, "percent": percent, "who": who, "spans": spans, "sentence": sentence, "tens": tens, "join": strings.Join, "clock": clock,
 		"state": stateWords, "donating": donatingWords, "where": where, "per": per, "first": first, "failure": failure, "class": class, "more": func(all int64, shown int) bool { return all > int64(shown) },
 		"mib": func(n uint64) uint64 { return n >> 20 }, "gib": func(n uint64) uint64 { return n >> 30 },
@@ -58,25 +60,16 @@ func upper(s string) string {
 	return s
 }
 
-// short is a job id as people see it.
-func short(id string) string { return id[:min(len(id), 8)] }
+// shortPeer is a peer ID of a stranger's telling.
+func shortPeer(id string) string { return words.Peer(clean(id)) }
 
-// shortPeer is a peer ID as people see it.
-func shortPeer(id string) string {
-	id = clean(id)
-	if len(id) < 12 {
-		return id
-	}
-	return id[:4] + "…" + id[len(id)-4:]
-}
-
-// who is a node by the name that it gives itself, which proves nothing, and its peer ID.
+// who is a node by the name that it gives itself, and its peer ID.
 func who(name, peer string) string {
-	if name == "" {
-		return shortPeer(peer)
-	}
-	return first(32, strings.ReplaceAll(clean(name), "\n", " ")) + " (" + shortPeer(peer) + ")"
+	return words.Who(first(longestName, strings.ReplaceAll(clean(name), "\n", " ")), clean(peer))
 }
+
+// longestName is how much of a node's name is shown, in letters.
+const longestName = 32
 
 // clean takes out of a stranger's words what would move or hide other words. Line ends stay.
 func clean(text string) string {
@@ -99,15 +92,6 @@ func first(n int, text string) string {
 	return text
 }
 
-// comma writes a number in groups of three.
-func comma(n int64) string {
-	text := fmt.Sprint(n)
-	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
-}
-
 // spans writes numbers that grow, those that follow each other as one span.
 func spans(list []int64) string {
 	var parts []string
@@ -116,9 +100,9 @@ func spans(list []int64) string {
 		for last+1 < len(list) && list[last+1] == list[last]+1 {
 			last++
 		}
-		part := comma(list[i])
+		part := words.Comma(list[i])
 		if last > i {
-			part += "–" + comma(list[last])
+			part += "–" + words.Comma(list[last])
 		}
 		parts = append(parts, part)
 		i = last + 1
@@ -126,30 +110,12 @@ func spans(list []int64) string {
 	return strings.Join(parts, ", ")
 }
 
+// count is a number of things; a template has ints of two kinds.
 func count(n any, thing string) string {
-	var v int64
-	switch x := n.(type) {
-	case int:
-		v = int64(x)
-	case int64:
-		v = x
+	if v, ok := n.(int); ok {
+		return words.Count(v, thing)
 	}
-	if v == 1 {
-		return "1 " + thing
-	}
-	return comma(v) + " " + thing + "s"
-}
-
-func size(bytes uint64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	v, i := float64(bytes), 0
-	for ; v >= 1024 && i < len(units)-1; i++ {
-		v /= 1024
-	}
-	if v < 10 && i > 0 && v != float64(int(v)) {
-		return fmt.Sprintf("%.1f %s", v, units[i])
-	}
-	return fmt.Sprintf("%.0f %s", v, units[i])
+	return words.Count(n.(int64), thing)
 }
 
 // seconds is a time in its largest units.
@@ -201,15 +167,8 @@ func left(j *api.Job) string {
 }
 
 func rate(perSecond float64) string {
-	switch {
-	case perSecond >= 10:
-		return fmt.Sprintf("%.0f inputs/s", perSecond)
-	case perSecond >= 1:
-		return fmt.Sprintf("%.1f inputs/s", perSecond)
-	case perSecond*60 >= 1:
-		return fmt.Sprintf("%.1f inputs/min", perSecond*60)
-	}
-	return fmt.Sprintf("%.1f inputs/h", perSecond*3600)
+	number, unit := words.Rate(perSecond)
+	return number + " inputs/" + unit
 }
 
 // percent of a whole, rounded down: 100 is all of it.
@@ -254,16 +213,7 @@ func donatingWords(d api.DonateStatus) string {
 }
 
 // where is an address as host and port.
-func where(addr string) string {
-	parts := strings.Split(addr, "/")
-	if len(parts) < 5 {
-		return addr
-	}
-	if strings.Contains(parts[2], ":") {
-		return "[" + parts[2] + "]:" + parts[4]
-	}
-	return parts[2] + ":" + parts[4]
-}
+func where(addr string) string { return cmp.Or(words.Place(addr), addr) }
 
 // failure is why an input has no answer.
 func failure(r api.Result) string {

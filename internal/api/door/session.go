@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/shoalgrid/shoal/internal/whole"
 )
 
 // keyFile is the file of a home that is there while its door is open, also over a restart.
@@ -84,12 +86,8 @@ func (d *Door) note(port int) {
 	d.keys.Port, d.keys.Used = port, d.last
 	text, err := json.Marshal(d.keys)
 	d.mu.Unlock()
-	path := filepath.Join(d.cfg.Home, keyFile)
 	if err == nil {
-		err = os.WriteFile(path+".part", text, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(path+".part", path)
+		err = whole.Write(filepath.Join(d.cfg.Home, keyFile), text, 0o600)
 	}
 	if err != nil {
 		d.cfg.Logger.Warn("an open page will not outlive this node", "error", err)
