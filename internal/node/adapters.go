@@ -190,19 +190,7 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 	if err != nil {
 		return worker.Report{}, err
 	}
-	return worker.Report{Tuple: tupleOf(r), Stderr: stderrOf(r), Reason: r.Reason, CPU: r.CPU}, nil
-}
-
-// tupleOf is what others compare of a run.
-func tupleOf(r wasm.Report) jobs.Tuple {
-	t := jobs.Tuple{Outcome: r.Outcome, Fuel: r.Fuel}
-	switch r.Outcome {
-	case jobs.OK:
-		t.Output, t.Size = r.Output, r.Size
-	case jobs.Exit:
-		t.Exit = r.Exit
-	}
-	return t
+	return worker.Report{Tuple: r.Tuple(), Stderr: stderrOf(r), Reason: r.Reason, CPU: r.CPU}, nil
 }
 
 // stderrOf is the end of standard error, and under it what went wrong, for the submitter.

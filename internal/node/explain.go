@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/jobs/submit"
@@ -78,7 +79,7 @@ func (n *Node) scene(job *jobs.Job, reading *api.Job, failed error) *scene {
 // openBefore is how many jobs of this home's were made before one, are on the grid, and not over.
 func (n *Node) openBefore(job *jobs.Job) (before int) {
 	err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
-		if o.Posted && o.Ended == 0 && o.Closed == 0 && j.Head.Created < job.Head.Created && time.Now().Unix() < j.Head.Expires {
+		if o.Posted && o.Open(j, time.Now().Unix()) && j.Head.Created < job.Head.Created {
 			before++
 		}
 		return nil
@@ -132,7 +133,7 @@ func (s *scene) ended() (api.Reason, bool) {
 	case j.State == api.JobExpired:
 		return why(api.WhyExpired, "submit it again with a later --expires: what is done here is not lost", "it expired before it was done")
 	case j.State == api.JobFailed && j.Units.Stuck > 0:
-		return why(api.WhyStuck, "submit it with more --time or --memory", "donors gave up on %s: too slow or too large for their machines", plural(int(j.Units.Stuck), "unit"))
+		return why(api.WhyStuck, "submit it with more --time or --memory", "donors gave up on %s: too slow or too large for their machines", words.Count(j.Units.Stuck, "unit"))
 	}
 	return api.Reason{}, false
 }
@@ -160,7 +161,7 @@ func (s *scene) alone() (api.Reason, bool) {
 	if !s.running || s.job.Local || s.peers > 0 || s.here {
 		return api.Reason{}, false
 	}
-	return why(api.WhyNoPeers, "join the grid by a node that is on: shoal up --bootstrap ADDR (shoal id prints it there)", "needs %s, 0 known: no other node in sight", more(s.job.Votes, "donor"))
+	return why(api.WhyNoPeers, "join the grid by a node that is on: shoal up --bootstrap ADDR (shoal id prints it there)", "needs %s, 0 known: no other node in sight", words.Count(s.job.Votes, "more donor"))
 }
 
 // turn is a job that others of its submitter keep off the boards of donors.
@@ -236,15 +237,15 @@ func (s *scene) nobody() (api.Reason, bool) {
 	case s.trust != nil:
 		return why(api.WhyPaused, "wait, or ask its owner: shoal resume", "the donors that it trusts are paused")
 	case lend >= j.Votes:
-		return why(api.WhyPaused, "wait until their owners need them less, or donate here", "needs %s; %s known, %d of them paused", plural(j.Votes, "donor"), plural(lend, "donor"), lend-work)
+		return why(api.WhyPaused, "wait until their owners need them less, or donate here", "needs %s; %s known, %d of them paused", words.Count(j.Votes, "donor"), words.Count(lend, "donor"), lend-work)
 	case s.paused != "" && !j.Own:
-		return why(api.WhyPaused, "shoal resume, or: shoal donate --when always", "needs %s, %d known; donating here is paused: %s", more(j.Votes-work, "donor"), work, s.paused)
+		return why(api.WhyPaused, "shoal resume, or: shoal donate --when always", "needs %s, %d known; donating here is paused: %s", words.Count(j.Votes-work, "more donor"), work, s.paused)
 	}
 	try := "start one on another machine: shoal donate"
 	if j.Own && !s.lends {
 		try = "let this machine work on it: shoal donate (its own word is enough for its own job)"
 	}
-	return why(api.WhyNoDonors, try, "needs %s, %d known", more(j.Votes-work, "donor"), work)
+	return why(api.WhyNoDonors, try, "needs %s, %d known", words.Count(j.Votes-work, "more donor"), work)
 }
 
 // small is donors that lend less memory than the job asks for.
@@ -277,7 +278,7 @@ func (s *scene) disputed() (api.Reason, bool) {
 	if s.job.Own && !s.here {
 		try = "let this machine decide, by running them: shoal donate"
 	}
-	return why(api.WhyDisputed, try, "%s disputed: donors do not agree", plural(int(n), "unit"))
+	return why(api.WhyDisputed, try, "%s disputed: donors do not agree", words.Count(n, "unit"))
 }
 
 // partner is units that have one word of the two or more they need, while nobody gives another.
@@ -286,7 +287,7 @@ func (s *scene) partner() (api.Reason, bool) {
 	if !s.running || s.here || s.job.Votes < 2 || u.Sealed == 0 || u.Running+u.Open > 0 {
 		return api.Reason{}, false
 	}
-	return why(api.WhyPartner, "nothing: it comes when a donor that has not run them yet is free", "%s waiting for another donor's word", plural(int(u.Sealed), "unit"))
+	return why(api.WhyPartner, "nothing: it comes when a donor that has not run them yet is free", "%s waiting for another donor's word", words.Count(u.Sealed, "unit"))
 }
 
 // unfinished is answers that are agreed, and that their submitter has still to check.
@@ -296,9 +297,9 @@ func (s *scene) unfinished() (api.Reason, bool) {
 		return api.Reason{}, false
 	}
 	if !j.Own {
-		return why(api.WhyAudit, "wait: only its submitter can", "%s agreed, not final: its submitter has still to check some of them", plural(int(j.Provisional), "unit"))
+		return why(api.WhyAudit, "wait: only its submitter can", "%s agreed, not final: its submitter has still to check some of them", words.Count(j.Provisional, "unit"))
 	}
-	return why(api.WhyAudit, "leave this node on: it runs some of them itself", "%s agreed, not final until this node has checked enough of them", plural(int(j.Provisional), "unit"))
+	return why(api.WhyAudit, "leave this node on: it runs some of them itself", "%s agreed, not final until this node has checked enough of them", words.Count(j.Provisional, "unit"))
 }
 
 // degraded is a job in which donors lied together so often that its votes for looking again are
@@ -307,7 +308,7 @@ func (s *scene) degraded() (api.Reason, bool) {
 	if !s.job.Degraded {
 		return api.Reason{}, false
 	}
-	return why(api.WhyDegraded, "for answers that must not be wrong: submit it again with --verify paranoid, or run --local", "degraded: donors lied together about %s, and the votes for looking again at all others are spent: from now on only what leans on a known liar is looked at again", plural(int(s.job.Rings), "unit"))
+	return why(api.WhyDegraded, "for answers that must not be wrong: submit it again with --verify paranoid, or run --local", "degraded: donors lied together about %s, and the votes for looking again at all others are spent: from now on only what leans on a known liar is looked at again", words.Count(s.job.Rings, "unit"))
 }
 
 // working is a job that has nothing in its way.
@@ -316,10 +317,10 @@ func (s *scene) working() api.Reason {
 	try := "follow it: shoal watch " + j.Job[:8]
 	switch u := j.Units; {
 	case u.Running > 0:
-		r, _ := why(api.WhyWorking, try, "nothing is in its way: %s running, %d done, %d still to begin", plural(int(u.Running), "unit"), u.Agreed+u.Failed, u.Open)
+		r, _ := why(api.WhyWorking, try, "nothing is in its way: %s running, %d done, %d still to begin", words.Count(u.Running, "unit"), u.Agreed+u.Failed, u.Open)
 		return r
 	case u.Open > 0:
-		r, _ := why(api.WhyWorking, try, "nothing is in its way: %s to begin, donors take it when they have room", plural(int(u.Open), "unit"))
+		r, _ := why(api.WhyWorking, try, "nothing is in its way: %s to begin, donors take it when they have room", words.Count(u.Open, "unit"))
 		return r
 	}
 	r, _ := why(api.WhyWorking, try, "nothing is in its way: its last answers are on their way here")

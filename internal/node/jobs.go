@@ -19,7 +19,7 @@ const collectorIdle = 2 * time.Minute
 // resume takes up this home's jobs where an earlier run left them.
 func (n *Node) resume() error {
 	return n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
-		if o.Ended != 0 || o.Closed != 0 || time.Now().Unix() >= j.Head.Expires {
+		if !o.Open(j, time.Now().Unix()) {
 			return nil
 		}
 		n.board.add(j)
@@ -187,15 +187,18 @@ func (n *Node) lookup(ctx context.Context, ref string) (*jobs.Job, error) {
 // awaitNetwork waits for a first peer, which a node that has just begun may not have yet.
 func (n *Node) awaitNetwork(ctx context.Context, d time.Duration) {
 	n.bringUp()
-	deadline := time.Now().Add(d)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for len(n.net.peers()) == 0 && time.Now().Before(deadline) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	await(ctx, d, func() bool { return len(n.net.peers()) > 0 })
+}
+
+// lookEvery is how often it is looked whether what is waited for has come.
+const lookEvery = 50 * time.Millisecond
+
+// await waits until something is so, or for the given time.
+func await(ctx context.Context, atMost time.Duration, so func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	for !so() && ctx.Err() == nil {
+		pause(ctx, lookEvery)
 	}
 }
 
@@ -210,6 +213,9 @@ func (n *Node) Jobs(context.Context) ([]api.Job, error) {
 	return list, err
 }
 
+// firstReading is how long one who asks for a job waits for what its keepers say of it.
+const firstReading = 2 * time.Second
+
 // Job reads how far a job is.
 func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
 	job, err := n.resolve(ctx, ref)
@@ -218,7 +224,7 @@ func (n *Node) Job(ctx context.Context, ref string) (*api.Job, error) {
 	}
 	c := n.follow(job)
 	if n.isRunning() && !c.CaughtUp() { // a first reading is worth a moment
-		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+		wait, cancel := context.WithTimeout(ctx, firstReading)
 		defer cancel()
 		for !c.CaughtUp() && wait.Err() == nil {
 			select {
@@ -236,16 +242,17 @@ func (n *Node) isRunning() bool {
 	return n.running
 }
 
-// awaitRunning reports whether the node runs; one that is just being started is given a moment.
+// startFor is what a node that is just being started is given.
+const startFor = 400 * time.Millisecond
+
+// awaitRunning reports whether the node runs, now or in a moment.
 func (n *Node) awaitRunning(ctx context.Context) bool {
-	for range 20 {
-		if n.isRunning() {
-			return true
-		}
-		pause(ctx, 20*time.Millisecond)
-	}
+	await(ctx, startFor, n.isRunning)
 	return n.isRunning()
 }
+
+// gatherFor is how long changes are gathered before they are told: many come at once.
+const gatherFor = 100 * time.Millisecond
 
 // Watch gives readings until the job is final.
 func (n *Node) Watch(ctx context.Context, ref string, f func(*api.Job) error) error {
@@ -276,7 +283,7 @@ func (n *Node) Watch(ctx context.Context, ref string, f func(*api.Job) error) er
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
-			pause(ctx, 100*time.Millisecond)
+			pause(ctx, gatherFor)
 		case <-tick.C:
 		}
 	}
@@ -361,11 +368,4 @@ func stateOf(r *api.Job, closed jobs.Act, expired bool) (string, bool) {
 		return api.JobFailed, false
 	}
 	return api.JobOpen, false
-}
-
-func more(n int, word string) string {
-	if n == 1 {
-		return "1 more " + word
-	}
-	return fmt.Sprintf("%d more %ss", n, word)
 }

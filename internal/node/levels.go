@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/trust"
@@ -96,7 +97,7 @@ func (v *view) missing(l jobs.Level, votes int) string {
 	case l == jobs.Trusted && len(v.donors) == 0 && !v.here:
 		return fmt.Sprintf("needs a peer that you name, none of %d is in sight", len(v.trust))
 	case l == jobs.Standard && len(v.donors) < votes && !v.here:
-		return fmt.Sprintf("needs %s, %d in sight", plural(votes, "donor"), len(v.donors))
+		return fmt.Sprintf("needs %s, %d in sight", words.Count(votes, "donor"), len(v.donors))
 	}
 	return ""
 }

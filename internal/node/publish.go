@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
+	"github.com/shoalgrid/shoal/internal/words"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/submit"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -114,17 +115,10 @@ func (n *Node) publishNow(ctx context.Context, job *jobs.Job, tag string, attach
 
 // awaitKeepers waits until some node that could keep is in sight, or for the given time.
 func (n *Node) awaitKeepers(ctx context.Context, d time.Duration) {
-	deadline := time.Now().Add(d)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !n.net.keepersInSight() && time.Now().Before(deadline) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	await(ctx, d, n.net.keepersInSight)
+	if ctx.Err() == nil {
+		n.net.greet(ctx)
 	}
-	n.net.greet(ctx)
 }
 
 // placing tells how far the placing of a job is.
@@ -183,14 +177,7 @@ func (n *Node) describe(job *jobs.Job, held *submit.Held, attached bool) *api.Su
 }
 
 func (n *Node) tooFew(donors, votes int) string {
-	return fmt.Sprintf("%s seen, %d votes needed: waits for another, or donate here, or --trust PEER", plural(donors, "donor"), votes)
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
+	return fmt.Sprintf("%s seen, %d votes needed: waits for another, or donate here, or --trust PEER", words.Count(donors, "donor"), votes)
 }
 
 func (n *Node) dryRun(ctx context.Context, h *jobs.Head, in *submit.Inputs, perUnit int, ramp bool) (*api.Submitted, error) {
@@ -225,43 +212,55 @@ func (n *Node) publishLoop(ctx context.Context) error {
 			n.keepAlone(ctx)
 			continue
 		}
-		var todo, untold, ended []*jobs.Job
-		err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
-			now := time.Now()
-			if o.Closed != 0 && !o.Told && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
-				untold = append(untold, j)
-			}
-			if o.Ended != 0 && o.Closed == 0 && !o.Told && o.Posted && now.Unix() < j.Head.Expires {
-				ended = append(ended, j)
-			}
-			if !o.Local && o.Closed == 0 && o.Ended == 0 && now.Unix() < j.Head.Expires && !now.Before(due[j.ID]) {
-				todo = append(todo, j)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := n.publishRound(ctx, due); err != nil {
 			return err
 		}
-		for _, j := range ended {
-			n.tellEnded(ctx, j)
-		}
-		for _, j := range untold {
-			n.tellClosed(ctx, j, publishFor)
-			due[j.ID] = time.Now().Add(replaceEvery)
-		}
-		for _, j := range todo {
-			held, err := n.publish(ctx, j, nil)
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil || !held.Safe():
-				due[j.ID] = time.Now().Add(publishAgain)
-				n.log.Debug("job not held by all its keepers yet", "job", j.ID.Short(), "held", held.Keepers, "wanted", held.Wanted, "error", err)
-			default:
-				due[j.ID] = time.Now().Add(replaceEvery)
-			}
-		}
 	}
+}
+
+// publishRound does for each of this home's jobs what is due, and notes when it is to be looked
+// after again.
+func (n *Node) publishRound(ctx context.Context, due map[jobs.JobID]time.Time) error {
+	var unplaced, untold, ended []*jobs.Job
+	err := n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
+		now := time.Now()
+		isDue := !now.Before(due[j.ID])
+		switch {
+		case o.Open(j, now.Unix()):
+			if isDue && !o.Local {
+				unplaced = append(unplaced, j)
+			}
+		case o.Told || now.Unix() >= j.Head.Expires:
+		case o.Closed != 0 && isDue:
+			untold = append(untold, j)
+		case o.Closed == 0 && o.Posted:
+			ended = append(ended, j)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, j := range ended {
+		n.tellEnded(ctx, j)
+	}
+	for _, j := range untold {
+		n.tellClosed(ctx, j, publishFor)
+		due[j.ID] = time.Now().Add(replaceEvery)
+	}
+	for _, j := range unplaced {
+		held, err := n.publish(ctx, j, nil)
+		if ctx.Err() != nil {
+			return nil
+		}
+		again := replaceEvery
+		if err != nil || !held.Safe() {
+			again = publishAgain
+			n.log.Debug("job not held by all its keepers yet", "job", j.ID.Short(), "held", held.Keepers, "wanted", held.Wanted, "error", err)
+		}
+		due[j.ID] = time.Now().Add(again)
+	}
+	return nil
 }
 
 // keepAlone takes this home's jobs back where nobody is left in sight to keep them and this
@@ -272,7 +271,7 @@ func (n *Node) keepAlone(ctx context.Context) {
 		return
 	}
 	err = n.submitter.All(func(o *submit.Own, j *jobs.Job) error {
-		if o.Closed != 0 || o.Ended != 0 || time.Now().Unix() >= j.Head.Expires || !n.runOwn(j) {
+		if !o.Open(j, time.Now().Unix()) || !n.runOwn(j) {
 			return nil
 		}
 		return n.submitter.Begin(ctx, j)

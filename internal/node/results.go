@@ -136,7 +136,7 @@ func (n *Node) stopWhenFinal(ctx context.Context, c *collecting, stop context.Ca
 		case <-ctx.Done():
 			return
 		case <-changed:
-			pause(ctx, 100*time.Millisecond)
+			pause(ctx, gatherFor)
 		case <-time.After(time.Second):
 		}
 	}

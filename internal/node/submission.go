@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/jobs/submit"
-	"github.com/shoalgrid/shoal/scheduler/trust"
 	"github.com/shoalgrid/shoal/wasm"
 )
 
@@ -88,13 +88,12 @@ func refused(name string, err error) error {
 // headOf makes the head that a submission asks for.
 func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs.Head, error) {
 	h := jobs.Head{
-		Created: now.Unix(), Expires: now.Add(or(s.Expires, defaultExpires)).Unix(),
+		Created: now.Unix(), Expires: now.Add(cmp.Or(s.Expires, defaultExpires)).Unix(),
 		Name: s.Name, Description: s.Description, Program: program, Args: s.Args, Seed: s.Seed,
 		Limits: jobs.Limits{
-			Memory: or(s.Memory, wasm.DefaultMemory), Output: or(s.Output, wasm.DefaultOutput), Fuel: s.Fuel,
-			CPU: uint64(or(s.Time, wasm.DefaultCPU) / time.Millisecond),
+			Memory: cmp.Or(s.Memory, wasm.DefaultMemory), Output: cmp.Or(s.Output, wasm.DefaultOutput), Fuel: s.Fuel,
+			CPU: uint64(cmp.Or(s.Time, wasm.DefaultCPU) / time.Millisecond),
 		},
-		Policy:  jobs.Policy{Level: jobs.Standard, Votes: 2, Lease: uint32(or(s.Lease, defaultLease) / time.Second)},
 		Profile: wasm.DefaultProfile,
 	}
 	switch s.NaN {
@@ -105,34 +104,11 @@ func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs
 		return h, &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("--nan %.20q: lazy or eager", s.NaN), Hint: "lazy is right for all programs but those that hide data in NaNs"}
 	}
 	if h.Profile > 0 {
-		h.Limits.Fuel = or(h.Limits.Fuel, wasm.DefaultFuel)
+		h.Limits.Fuel = cmp.Or(h.Limits.Fuel, wasm.DefaultFuel)
 	}
-	usage := func(err error) error {
-		return &api.Error{Code: api.CodeUsage, Message: err.Error(), Hint: "shoal help submit"}
-	}
-	for _, t := range s.Trust {
-		id, err := jobs.ParseNodeID(t)
-		if err != nil {
-			return h, usage(fmt.Errorf("--trust %s: %w", t, err))
-		}
-		h.Policy.Trust = append(h.Policy.Trust, id)
-	}
-	level := s.Level
-	if level == "" && len(s.Trust) > 0 {
-		level = jobs.Trusted.String()
-	}
-	if level != "" {
-		l, err := jobs.ParseLevel(level)
-		if err != nil {
-			return h, usage(err)
-		}
-		h.Policy.Level = l
-	}
-	switch h.Policy.Level {
-	case jobs.Trusted:
-		h.Policy.Votes = 1
-	case jobs.Paranoid:
-		h.Policy.Votes = trust.ParanoidVotes
+	var err error
+	if h.Policy, err = policyOf(s); err != nil {
+		return h, &api.Error{Code: api.CodeUsage, Message: err.Error(), Hint: "shoal help submit"}
 	}
 	for _, d := range s.Data {
 		b, err := submit.File(d).Put(n.blobs)
@@ -144,12 +120,29 @@ func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs
 	return h, nil
 }
 
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
+// policyOf is how a submission wants its answers checked. Who names peers to trust wants no more than
+// their word, unless it says so.
+func policyOf(s *api.Submission) (jobs.Policy, error) {
+	p := jobs.Policy{Level: jobs.Standard, Lease: uint32(cmp.Or(s.Lease, defaultLease) / time.Second)}
+	for _, t := range s.Trust {
+		id, err := jobs.ParseNodeID(t)
+		if err != nil {
+			return p, fmt.Errorf("--trust %s: %w", t, err)
+		}
+		p.Trust = append(p.Trust, id)
 	}
-	return v
+	switch {
+	case s.Level != "":
+		l, err := jobs.ParseLevel(s.Level)
+		if err != nil {
+			return p, err
+		}
+		p.Level = l
+	case len(p.Trust) > 0:
+		p.Level = jobs.Trusted
+	}
+	p.Votes = firstVotes(p.Level)
+	return p, nil
 }
 
 // contentOf tells jobs of equal content, in one network.
@@ -161,7 +154,7 @@ func contentOf(network string, h *jobs.Head, in *submit.Inputs, s *api.Submissio
 
 // Submit makes a job of a submission, or attaches to the one that was made of it before.
 func (n *Node) Submit(ctx context.Context, s api.Submission, lines io.Reader) (*api.Submitted, error) {
-	n.steps.tell(s.Tag, func(x *api.Submitting) { x.Name, x.Step = or(s.Name, filepath.Base(s.Program)), api.StepReading })
+	n.steps.tell(s.Tag, func(x *api.Submitting) { x.Name, x.Step = cmp.Or(s.Name, filepath.Base(s.Program)), api.StepReading })
 	defer n.steps.over(s.Tag)
 	program, err := n.readProgram(s.Program)
 	if err != nil {

@@ -56,7 +56,7 @@ func (n *Node) try(ctx context.Context, h *jobs.Head, in *submit.Inputs) (perInp
 		}
 		perInput = max(min(perInput, r.CPU), time.Microsecond)
 		if len(out) <= tryOutput {
-			done = append(done, trial{i, tupleOf(r), stderrOf(r), out})
+			done = append(done, trial{i, r.Tuple(), stderrOf(r), out})
 		}
 	}
 	return perInput, done, nil

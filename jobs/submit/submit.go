@@ -104,6 +104,12 @@ type Own struct {
 	Ended   int64 // Unix seconds when it was seen final; 0 while it is open
 }
 
+// Open reports whether answers are still to come at a time, in Unix seconds: the job was not
+// cancelled, not seen final, and has not expired.
+func (o *Own) Open(j *jobs.Job, now int64) bool {
+	return o.Closed == 0 && o.Ended == 0 && now < j.Head.Expires
+}
+
 func key(prefix byte, id []byte) []byte { return append([]byte{prefix}, id...) }
 
 func shardKey(prefix byte, id jobs.JobID, shard uint32) []byte {
