@@ -16,7 +16,6 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/shoalgrid/shoal/internal/gridtest"
-	"github.com/shoalgrid/shoal/wasm"
 )
 
 // TestDesks: a person comes back to the machine that lends, and leaves it again, as two kinds of
@@ -52,15 +51,17 @@ func lendAtDesk(t *testing.T, g *gridtest.Grid, d desk) {
 	donor.Start("donate", "--when", "idle", "--idle-after", "3s", "--cores", "1", "--others-cpu", "100", "--on-battery")
 	g.Meet(1, submitter, donor)
 	job, _ := submitter.Submit(writeBurner(t, steps), "--range", fmt.Sprintf("1..%d", inputs), "--per-unit", "1", "--lease", "1m", "--verify", "trusted", "--trust", donor.Peer())
-	runs := func() bool { return strings.Contains(programStates(t, donor.PID()), "R") }
-	g.Until("a program runs", runs)
+	does := func(state byte) func() bool {
+		return func() bool {
+			guests := gridtest.Guests(t, donor.PID())
+			return len(guests) == 1 && guests[0].State == state
+		}
+	}
+	g.Until("a program runs", does('R'))
 
 	d.touch()
 	touched := time.Now()
-	g.Until("it stands still", func() bool {
-		states := programStates(t, donor.PID())
-		return strings.Contains(states, "T") && !strings.Contains(states, "R")
-	})
+	g.Until("it stands still", does('T'))
 	took := time.Since(touched)
 	t.Logf("stopped %s after input", took)
 	if took > 3*time.Second {
@@ -70,7 +71,7 @@ func lendAtDesk(t *testing.T, g *gridtest.Grid, d desk) {
 		s := donor.Status()
 		return s != nil && strings.HasPrefix(s.Donating.Why, "computer in use since ") && strings.HasSuffix(s.Donating.Why, ", resumes after 3 s without input")
 	})
-	g.Until("it goes on", runs)
+	g.Until("it goes on", does('R'))
 	t.Logf("went on %s after input", time.Since(touched))
 	if silence := time.Since(touched); silence < 3*time.Second {
 		t.Errorf("went on after %s of silence, not 3 s", silence)
@@ -89,28 +90,6 @@ func noDesk(t *testing.T) []string {
 		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + filepath.Join(dir, "no-session"),
 		"DBUS_SYSTEM_BUS_ADDRESS=unix:path=" + filepath.Join(dir, "no-system"),
 	}
-}
-
-// programStates are the states of the programs that a node runs, as the kernel tells them: "RT"
-// is one that runs and one that stands still.
-func programStates(t *testing.T, pid int) string {
-	t.Helper()
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil || len(lists) == 0 {
-		t.Skip("the children of a process are not to be had here: ", err)
-	}
-	var states strings.Builder
-	for _, list := range lists {
-		children, _ := os.ReadFile(list) // its thread may have ended
-		for child := range strings.FieldsSeq(string(children)) {
-			line, _ := os.ReadFile("/proc/" + child + "/cmdline") // and so may the child
-			stat, err := os.ReadFile("/proc/" + child + "/stat")
-			if _, rest, ok := strings.Cut(string(stat), ") "); err == nil && ok && bytes.Contains(line, []byte(wasm.ChildArg+"\x00run")) {
-				states.WriteByte(rest[0])
-			}
-		}
-	}
-	return states.String()
 }
 
 // stays starts a program of a desktop, which ends with the test, and reads the first line that it

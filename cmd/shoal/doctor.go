@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -113,11 +113,7 @@ func (p *program) examine(ctx context.Context, home string) *examination {
 		err = settings.Validate()
 	}
 	e.configErr, e.quota = err, uint64(settings.Disk)
-	sandbox, err := wasm.New(wasm.Options{CacheDir: filepath.Join(os.TempDir(), "shoal-doctor"), Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")), Logger: slog.New(slog.DiscardHandler)})
-	if err == nil {
-		e.locks, err = sandbox.Locks(ctx)
-	}
-	e.locksErr = err
+	e.locks, e.locksErr = tryLocks(ctx)
 	e.host = lookOnce(ctx, home)
 	if s, err := p.running(); err != nil {
 		e.statusErr = err
@@ -126,6 +122,20 @@ func (p *program) examine(ctx context.Context, home string) *examination {
 		e.statusErr = withoutNode(e.statusErr)
 	}
 	return e
+}
+
+// tryLocks has a sandbox lock itself in, in a folder that is gone afterwards.
+func tryLocks(ctx context.Context) (locks []wasm.Lock, err error) {
+	dir, err := os.MkdirTemp("", "shoal-doctor-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	sandbox, err := wasm.New(wasm.Options{CacheDir: dir, Prefix: strings.Fields(os.Getenv("SHOAL_EXEC_PREFIX")), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	return sandbox.Locks(ctx)
 }
 
 // askService looks for a service that starts shoal, the user's first.

@@ -72,6 +72,7 @@ func gridGuardsItsHomes(t *testing.T, g *gridtest.Grid) {
 		t.Fatal(err)
 	}
 	n := g.NodeAt("deep", deep)
+	n.Setenv("XDG_RUNTIME_DIR=" + t.TempDir()) // where its socket is then, also when it is killed
 	n.Start("up")
 	g.Bootstrap = []string{n.Addr()}
 	for range 2 {

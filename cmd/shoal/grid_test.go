@@ -131,17 +131,19 @@ func gridSurvivesItsFounders(t *testing.T, g *gridtest.Grid) {
 	}
 }
 
-// gridDeliversNoLie: one of five donors flips a bit of every result.
+// gridDeliversNoLie: one of five donors flips a bit of every result. It is the first at work, so that
+// the others cannot be done before it has lied.
 func gridDeliversNoLie(t *testing.T, g *gridtest.Grid) {
 	const inputs = 40
 	submitter := g.Found("submitter", "up")
-	donors := g.Donors(4)
 	liar := g.Node("liar")
 	liar.Setenv("SHOAL_FAULT=lie")
 	liar.Start("donate", "--cores", "1")
-	g.Meet(5, append(donors, liar, submitter)...)
-
+	g.Meet(1, liar, submitter)
 	job, _ := submitter.Submit(writeBurner(t, burn/4), "--range", fmt.Sprintf("1..%d", inputs), "--per-unit", "1", "--lease", "5s")
+	g.Until("the liar has sealed something", func() bool { j := submitter.Job(job); return j != nil && j.Units.Sealed > 0 })
+
+	g.Meet(5, append(g.Donors(4), liar, submitter)...)
 	j := submitter.AwaitEnd(job)
 	wantDone(t, j)
 	if j.Executions <= 2*j.Units.Total {

@@ -56,7 +56,7 @@ func rooms() []room {
 		{path: "internal/testsum", why: "it only counts"},
 
 		{path: "internal/node", may: append([]string{"wasm/..."}, below...), why: "it builds every part, and is no part of cmd"},
-		{path: "internal/gridtest", may: []string{"internal/api", "internal/p2p", "jobs", "scheduler", "scheduler/protocol"}, why: "it starts processes and asks them what anyone may ask"},
+		{path: "internal/gridtest", may: []string{"internal/api", "internal/p2p", "jobs", "scheduler", "scheduler/protocol", "wasm"}, why: "it starts processes and asks them what anyone may ask"},
 		{path: "internal/sim/...", may: below, why: "it is a whole grid in one process, and is no part of cmd"},
 		{
 			path: "cmd/shoal",

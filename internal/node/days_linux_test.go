@@ -5,13 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/gridtest"
 	"github.com/shoalgrid/shoal/internal/node"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
@@ -92,12 +92,8 @@ func TestAJobThatCrashesHere(t *testing.T) {
 
 func killGuests(t *testing.T) {
 	t.Helper()
-	for _, pid := range guestPIDs(t) {
-		n, err := strconv.Atoi(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Kill(n, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	for _, g := range gridtest.Guests(t, os.Getpid()) {
+		if err := syscall.Kill(g.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			t.Fatal(err)
 		}
 	}

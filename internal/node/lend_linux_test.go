@@ -1,9 +1,7 @@
 package node_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -11,14 +9,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/api"
 	"github.com/shoalgrid/shoal/internal/config"
+	"github.com/shoalgrid/shoal/internal/gridtest"
 	"github.com/shoalgrid/shoal/internal/node"
 	"github.com/shoalgrid/shoal/wasm"
 	"github.com/shoalgrid/shoal/worker/wishes"
@@ -153,59 +152,21 @@ func until(t *testing.T, what string, cond func() bool) time.Duration {
 	return time.Since(began)
 }
 
-// guests are the states of this process's run children that are on an input, as /proc tells
-// them: "RT" is one that runs and one that stands still.
+// guests are the states of this process's guests that are on an input: "RT" is one that runs and
+// one that stands still.
 func guests(t *testing.T) string {
 	t.Helper()
 	var states strings.Builder
-	for _, pid := range guestPIDs(t) {
-		if used, err := strconv.Atoi(field(pid, 14)); err == nil && used > startTicks {
-			states.WriteString(field(pid, 3))
+	for _, g := range gridtest.Guests(t, os.Getpid()) {
+		if g.CPU > startTime {
+			states.WriteByte(g.State)
 		}
 	}
 	return states.String()
 }
 
-// guestPIDs are this process's run children.
-func guestPIDs(t *testing.T) (pids []string) {
-	t.Helper()
-	kids, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
-	if err != nil {
-		t.Skip("the children of a process are not to be had here: ", err)
-	}
-	all, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, more := range all {
-		if text, err := os.ReadFile(more); err == nil {
-			kids = append(append(kids, ' '), text...)
-		}
-	}
-	seen := map[string]bool{}
-	for pid := range strings.FieldsSeq(string(kids)) {
-		line, err := os.ReadFile("/proc/" + pid + "/cmdline")
-		if seen[pid] || err != nil || !bytes.Contains(line, []byte(wasm.ChildArg+"\x00run")) {
-			continue
-		}
-		seen[pid] = true
-		pids = append(pids, pid)
-	}
-	return pids
-}
-
-// startTicks is the CPU time that a guest's process needs before its first input, and more.
-const startTicks = 5
-
-// field is one of /proc/PID/stat, from 1; "" where the process has gone.
-func field(pid string, n int) string {
-	text, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return ""
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	return strings.Fields(rest)[n-3]
-}
+// startTime is the CPU time that a guest's process needs before its first input, and more.
+const startTime = 50 * time.Millisecond
 
 // lending is a donor at a desk that works for a submitter on inputs that take long.
 func lending(t *testing.T, settings map[string]string) (*node.Node, *desk) {
@@ -295,14 +256,13 @@ func TestOthersKeepTheProcessor(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	}
-	running, node := guestPIDs(t), []string{"self"}
+	running := gridtest.Guests(t, os.Getpid())
 	const windows, window = 7, time.Second // the kernel may misplace a program once: the median counts
 	var lost []float64
 	for range windows {
-		taken, own, began := ticks(t, running), ticks(t, node), time.Now()
+		taken, began := used(t), time.Now()
 		until(t, "a window is over", func() bool { return time.Since(began) >= window })
-		taken, own = ticks(t, running)-taken, ticks(t, node)-own
-		lost = append(lost, (taken+own)/(time.Since(began).Seconds()*float64(cores)*ticksPerSecond))
+		lost = append(lost, float64(used(t)-taken)/float64(time.Since(began))/float64(cores))
 	}
 	slices.Sort(lost)
 	middle := lost[windows/2]
@@ -315,20 +275,16 @@ func TestOthersKeepTheProcessor(t *testing.T) {
 	}
 }
 
-// ticksPerSecond is how Linux counts the CPU time of processes, whatever the kernel's own clock.
-const ticksPerSecond = 100
-
-// ticks is the CPU time of processes.
-func ticks(t *testing.T, pids []string) (sum float64) {
+// used is the CPU time of this node and of its guests.
+func used(t *testing.T) time.Duration {
 	t.Helper()
-	for _, pid := range pids {
-		for _, n := range []int{14, 15} {
-			v, err := strconv.ParseFloat(field(pid, n), 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum += v
-		}
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		t.Fatal(err)
+	}
+	sum := time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	for _, g := range gridtest.Guests(t, os.Getpid()) {
+		sum += g.CPU
 	}
 	return sum
 }

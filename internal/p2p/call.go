@@ -109,6 +109,7 @@ func (h *Host) serve(s network.Stream, protocol string, f Handler) {
 		case errors.Is(err, errOffence):
 			h.log.Warn("cutting off a peer", "peer", from, "protocol", protocol, "reason", err)
 			h.gate.offend(p)
+		case errors.Is(err, network.ErrReset): // whoever asked waits no longer: most watches end so
 		default:
 			h.log.Debug("stream broke", "peer", from, "protocol", protocol, "err", err)
 		}
