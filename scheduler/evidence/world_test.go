@@ -29,6 +29,7 @@ type world struct {
 	keepers   []key
 	job       *jobs.Job
 	manifests [][]byte
+	opened    []*jobs.Manifest
 	leaves    []jobs.Digest
 	ledgers   []*scheduler.Ledger
 	units     []uint32 // inputs of each unit of shard 0
@@ -55,6 +56,7 @@ func newWorld(t testing.TB, inputs, perUnit int, policy jobs.Policy) *world {
 	for s, m := range w.manifests {
 		manifest, err := jobs.OpenManifest(&w.job.Head, uint32(s), m, jobs.Path(w.leaves, s))
 		w.must(err)
+		w.opened = append(w.opened, manifest)
 		w.ledgers = append(w.ledgers, scheduler.NewLedger(w.job, uint32(s), manifest))
 		w.place(uint32(s))
 		for i := range manifest.Units {
@@ -127,8 +129,7 @@ func nonceOf(k key, unit uint16) jobs.Digest {
 func (w *world) run(name string, shard uint32, unit uint16, replica uint8, twist func(i int, t *jobs.Tuple)) *task {
 	w.t.Helper()
 	t := &task{donor: keyOf(name), shard: shard, unit: unit, replica: replica, network: "net-" + name}
-	m, err := jobs.OpenManifest(&w.job.Head, shard, w.manifests[shard], jobs.Path(w.leaves, int(shard)))
-	w.must(err)
+	m := w.opened[shard]
 	first := m.FirstInput(int(unit))
 	var out bytes.Buffer
 	for i := range m.Units[unit].Count {
