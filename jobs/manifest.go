@@ -28,7 +28,6 @@ const (
 	MaxInlinePack  = 1 << 10
 	MaxPack        = 2 << 20
 	MaxManifest    = 2 << 20
-	MaxShards      = MaxUnits / UnitsPerShard
 	maxProof       = 20
 )
 

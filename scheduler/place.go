@@ -10,10 +10,8 @@ import (
 // Keepers is r: how many nodes keep each shard (DESIGN §3, Placement).
 const Keepers = 5
 
-// Placements is how many places a shard can have: s = 0 … 4.
-const Placements = 5
-
-// Key is the point in the DHT's key space whose nearest nodes keep a shard.
+// Key is the point in the DHT's key space whose nearest nodes keep a shard. s tells places of one
+// shard apart; there is one, 0 (RATIONALE, "Why has a shard one place?").
 func Key(job jobs.JobID, shard uint32, s uint8) [32]byte {
 	h := sha256.New()
 	h.Write([]byte("shoal/shard/1"))

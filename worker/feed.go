@@ -21,7 +21,6 @@ const (
 	shardsPerLook = 8                 // of one job, before the next job is looked at
 	maxManifests  = 2 * shardsPerLook // of one job, in memory
 	fetchAgain    = 20 * time.Second  // after a program could not be had
-	maxFetches    = 4
 )
 
 // jobInfo is what this worker knows of a job.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,25 +105,18 @@ func (p *program) unblockCommand() *cobra.Command {
 	}
 }
 
-// maxWeight is the most that a followed submitter's weight can be.
-const maxWeight = 1000
-
 func (p *program) follow(ctx context.Context, ref string, weight int) error {
 	switch {
 	case weight < 1:
-		return usage("to run nothing of it: shoal block "+oneLine(ref)+"; to make it one of many: shoal unfollow "+oneLine(ref), "--weight %d: a share is from 1 to %d", weight, maxWeight)
-	case weight > maxWeight:
-		return usage("give the others less: the one of all who are not followed is 1", "--weight %d: a share is from 1 to %d", weight, maxWeight)
+		return usage("to run nothing of it: shoal block "+oneLine(ref)+"; to make it one of many: shoal unfollow "+oneLine(ref), "--weight %d: a share is from 1 to %d", weight, config.MaxWeight)
+	case weight > config.MaxWeight:
+		return usage("give the others less: the one of all who are not followed is 1", "--weight %d: a share is from 1 to %d", weight, config.MaxWeight)
 	}
 	peer, name, err := p.findPeer(ctx, ref)
 	if err != nil {
 		return err
 	}
-	entry := peer
-	if weight > 1 {
-		entry += "*" + strconv.Itoa(weight)
-	}
-	if _, err := p.changeList(ctx, "follow", peer, entry); err != nil {
+	if _, err := p.changeList(ctx, "follow", peer, config.Followed(peer, weight)); err != nil {
 		return err
 	}
 	p.ui.follows(who(name, peer), weight)

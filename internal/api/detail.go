@@ -8,7 +8,6 @@ const (
 	MaxCells       = 2048
 	MaxShares      = 32
 	MaxFailures    = 32
-	MaxPaceSamples = 128
 	MaxHolders     = 32
 	MaxHeldUnits   = 32 // of each holder that are told by number
 )

@@ -51,6 +51,12 @@ func (c *Config) Choice() (shares.Choice, error) {
 	return choice, nil
 }
 
+// MaxWeight is the most that a followed submitter can weigh.
+const MaxWeight = shares.MaxWeight
+
+// Followed is an entry of the setting "follow".
+func Followed(peer string, weight int) string { return shares.FollowedText(peer, weight) }
+
 func checkWhose(c *Config) string {
 	if _, err := c.Choice(); err != nil {
 		return err.Error()

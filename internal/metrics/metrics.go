@@ -73,12 +73,3 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 }
-
-// Names are the names of all metrics that are the node's own.
-func Names() []string {
-	var names []string
-	for _, m := range table() {
-		names = append(names, m.name)
-	}
-	return names
-}

@@ -53,11 +53,11 @@ func ParseFollowed(text string) (id jobs.NodeID, weight uint32, err error) {
 }
 
 // FollowedText is what ParseFollowed reads.
-func FollowedText(id jobs.NodeID, weight uint32) string {
+func FollowedText(peer string, weight int) string {
 	if weight <= 1 {
-		return id.String()
+		return peer
 	}
-	return fmt.Sprintf("%s*%d", id, weight)
+	return fmt.Sprintf("%s*%d", peer, weight)
 }
 
 // Block adds what must not run here: a peer ID, or the digest of a program.

@@ -251,7 +251,7 @@ func TestParseFollowed(t *testing.T) {
 			t.Errorf("%q: %v, %d, %v", text, got, weight, err)
 		}
 	}
-	if got, w, err := ParseFollowed(FollowedText(id, 9)); got != id || w != 9 || err != nil {
+	if got, w, err := ParseFollowed(FollowedText(id.String(), 9)); got != id || w != 9 || err != nil {
 		t.Error(got, w, err)
 	}
 }
