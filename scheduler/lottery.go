@@ -48,9 +48,10 @@ func share(h *jobs.Head, donors int) uint64 {
 	return math.MaxUint64 / uint64(donors) * lots * uint64(h.Policy.Votes)
 }
 
-// windowsFor is how many windows a rank waits, if the share doubles with each.
+// windowsFor is how many windows a rank waits, if the share doubles with each. A share can be what
+// somebody else told: it may be 0.
 func windowsFor(rank, share uint64) (n int) {
-	for share < rank {
+	for share = max(share, 1); share < rank; {
 		n++
 		if share > math.MaxUint64/2 {
 			break

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"testing"
@@ -294,6 +295,22 @@ func TestTheNamedWaitForNoLot(t *testing.T) {
 		}
 		if c.who == named && s.Unit(1).Free != 0 && !l.eligible(epoch, 1, &a, 2) {
 			t.Error("it is told of what its keeper refuses")
+		}
+	}
+}
+
+// Whatever a keeper tells of a draw, a worker comes to an end with it.
+func TestNarrowEndsWhateverIsTold(t *testing.T) {
+	for _, o := range []*Lottery{
+		{Window: 1, Share: 0, Seeds: []jobs.Digest{{}}, Ages: []byte{0}},
+		{Window: math.MaxUint32, Share: math.MaxUint64, Late: math.MaxUint64, Seeds: []jobs.Digest{{}}, Ages: []byte{255}},
+		{Window: 1, Seeds: nil, Ages: []byte{0}},
+		{Window: 0, Seeds: []jobs.Digest{{}}, Ages: nil},
+	} {
+		s := Summary{Units: []byte{byte(Open), 3}, Lottery: o}
+		s.Narrow(jobs.JobID{1}, jobs.NodeID{2})
+		if s.Wait < 0 {
+			t.Errorf("%+v: a wait of %s", o, s.Wait)
 		}
 	}
 }

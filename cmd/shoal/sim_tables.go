@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,24 +16,25 @@ const simSchema = "shoal.sim/1"
 
 // simReport is a run, or the sum of many, as a program reads it.
 type simReport struct {
-	Schema      string       `json:"schema"`
-	Seed        uint64       `json:"seed"`
-	Seeds       int          `json:"seeds,omitempty"`
-	FailedSeeds int          `json:"failed_seeds,omitempty"`
-	Nodes       int          `json:"nodes"`
-	Liars       int          `json:"liars"`
-	Units       int          `json:"units"`
-	Accepted    int          `json:"accepted"`
-	Wrong       int          `json:"wrong"`
-	Lies        int          `json:"lies"`
-	Faults      int          `json:"faults"`
-	Executions  int          `json:"executions"`
-	Extra       world.Causes `json:"extra"`
-	Messages    int          `json:"messages"`
-	Bytes       int64        `json:"bytes"`
-	Seconds     int64        `json:"virtual_seconds"`
-	Broken      []simBreach  `json:"broken,omitempty"`
-	Trace       string       `json:"trace"`
+	Schema      string         `json:"schema"`
+	Seed        uint64         `json:"seed"`
+	Seeds       int            `json:"seeds,omitempty"`
+	FailedSeeds int            `json:"failed_seeds,omitempty"`
+	Nodes       int            `json:"nodes"`
+	Liars       int            `json:"liars"`
+	Units       int            `json:"units"`
+	Accepted    int            `json:"accepted"`
+	Wrong       int            `json:"wrong"`
+	Lies        int            `json:"lies"`
+	Vices       map[string]int `json:"vices,omitempty"` // how often each was committed
+	Faults      int            `json:"faults"`
+	Executions  int            `json:"executions"`
+	Extra       world.Causes   `json:"extra"`
+	Messages    int            `json:"messages"`
+	Bytes       int64          `json:"bytes"`
+	Seconds     int64          `json:"virtual_seconds"`
+	Broken      []simBreach    `json:"broken,omitempty"`
+	Trace       string         `json:"trace"`
 }
 
 type simBreach struct {
@@ -41,7 +44,7 @@ type simBreach struct {
 
 func simulated(r *world.Report) *simReport {
 	out := &simReport{
-		Schema: simSchema, Seed: r.Seed, Nodes: r.Nodes, Liars: r.Liars, Units: r.Units, Accepted: r.Accepted, Wrong: r.Wrong, Lies: r.Lies,
+		Schema: simSchema, Seed: r.Seed, Nodes: r.Nodes, Liars: r.Liars, Units: r.Units, Accepted: r.Accepted, Wrong: r.Wrong, Lies: r.Lies, Vices: r.Vices,
 		Faults: r.Faults, Executions: r.Executions, Extra: r.Causes, Messages: r.Messages, Bytes: r.Bytes, Seconds: int64(r.Took / time.Second), Trace: r.Trace,
 	}
 	for _, b := range r.Broken {
@@ -60,6 +63,9 @@ func simTable(w io.Writer, r *world.Report) {
 
 func simCounts(w io.Writer, r *world.Report) {
 	fmt.Fprintf(w, "answers     %d of %d units, %d wrong · %d lies told\n", r.Accepted, r.Units, r.Wrong, r.Lies)
+	if len(r.Vices) > 0 {
+		fmt.Fprintf(w, "vices       %s\n", simVices(r))
+	}
 	fmt.Fprintf(w, "executions  %d · beyond the votes needed: %d disputed, %d after liars, %d after crashes, %d out of contact, %d at once, %d asked for by the submitter, %d unexplained\n",
 		r.Executions, r.Causes.Dispute, r.Causes.Hostile, r.Causes.Crash, r.Causes.Contact, r.Causes.Race, r.Causes.Asked, r.Causes.Unexplained)
 	per := 0
@@ -67,6 +73,15 @@ func simCounts(w io.Writer, r *world.Report) {
 		per = r.Messages / r.Accepted
 	}
 	fmt.Fprintf(w, "messages    %d, %d a unit · %d faults\n", r.Messages, per, r.Faults)
+}
+
+// simVices is what the liars did, and how often.
+func simVices(r *world.Report) string {
+	var said []string
+	for _, name := range slices.Sorted(maps.Keys(r.Vices)) {
+		said = append(said, fmt.Sprintf("%s %d", name, r.Vices[name]))
+	}
+	return strings.Join(said, ", ")
 }
 
 // simPromises says which held.

@@ -48,7 +48,7 @@ func (k *work) credited(c *collect.Collector) {
 	for _, xs := range k.w.seen.runs[k] {
 		by := map[jobs.NodeID]bool{}
 		for _, x := range xs {
-			by[x.by.ID()] = by[x.by.ID()] || x.state == done
+			by[x.as] = by[x.as] || x.state == done
 		}
 		for id, ok := range by {
 			if ok {

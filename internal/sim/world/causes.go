@@ -44,7 +44,8 @@ const (
 // execution is one run of one unit by one node.
 type execution struct {
 	by         *node
-	run        int // of its node's processes
+	as         jobs.NodeID // its name then
+	run        int         // of its node's processes
 	start, end time.Duration
 	state      state
 	out        []byte
@@ -73,14 +74,14 @@ func (e ending) gave(out []byte) {
 
 // begins notes that a node runs a unit, and why if it is one too many.
 func (s *witness) begins(p *process, k *work, prog worker.Program, number uint64, data []byte) ending {
-	x := &execution{by: p.node, run: p.runs, start: s.w.loop.Elapsed()}
+	x := &execution{by: p.node, as: p.ID(), run: p.runs, start: s.w.loop.Elapsed()}
 	e := ending{x, s.w}
 	s.w.report.Executions++
 	s.w.step("run", []byte(p.name), fmt.Append(nil, number))
 	if k == nil {
 		return e
 	}
-	if prog.Path != k.job.Head.Program.Digest.String() || string(data) != fmt.Sprint(number) {
+	if prog.Path != k.job.Head.Program.Digest.String() || string(data) != fmt.Sprint(k.first()+int64(number)) {
 		s.w.broke("I17", "%s runs %s on %q for input %d", p.name, prog.Path, data, number)
 	}
 	ref := protocol.ShardRef{Job: k.job.ID, Shard: uint32(number / jobs.UnitsPerShard)}
@@ -98,6 +99,8 @@ func (s *witness) count(p *process, k *work, number uint64, before []*execution)
 	w, c := s.w, &s.w.report.Causes
 	any := func(f func(*execution) bool) bool { return slices.ContainsFunc(before, f) }
 	switch {
+	case k.cheat != nil:
+		c.Hostile++
 	case any(func(x *execution) bool {
 		return x.by == p.node && x.run == p.runs && x.state == done && (w.opt.Calm || x.end == w.loop.Elapsed())
 	}):

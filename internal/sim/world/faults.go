@@ -1,6 +1,7 @@
 package world
 
 import (
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
@@ -28,6 +29,8 @@ type fate struct {
 	public                       bool          // nodes have public addresses: networks tell them apart
 	kinds                        []func(*world)
 	cuts                         []*cut
+	cheat                        bool // one submitter more, that is Byzantine
+	crowd                        int  // donors beside those who are there, whom everyone has heard of: work is given by lot
 }
 
 // drawFate draws a world. Each class of faults is in about half of the worlds: what never happens
@@ -66,7 +69,19 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	}
 	f.lossPPM, f.twicePPM, f.slowPPM, f.crashPPM, f.emptyPPM = loss, twice, slow, crash, empty
 	f.driftPPM, f.clockOff, f.weather = drift, time.Duration(off)*time.Second, weather
+	if !opt.Early {
+		f.later(draw, opt)
+	}
 	return f
+}
+
+// later draws what joined the menu after the first seeds had found something.
+func (f *fate) later(draw func(int) int, opt Options) {
+	asked := vice(slices.Index(viceNames[:], opt.Vice) + 1)
+	f.cheat = opt.Liars > 0 && (draw(2) == 0 || asked > cheats)
+	if draw(4) == 0 {
+		f.crowd = scheduler.Crowd + draw(100)
+	}
 }
 
 // cut is a set of pairs that do not reach each other, in one direction or both.

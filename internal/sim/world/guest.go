@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -33,6 +34,9 @@ func (r runner) Start(ctx context.Context, prog worker.Program) (worker.Guest, e
 	if err := strand.Sleep(ctx, r.p.m, r.p.w.between(time.Millisecond, 100*time.Millisecond)); err != nil {
 		return nil, err
 	}
+	if k := r.p.w.workOf(prog.Job.ID); k != nil && k.cheat != nil && k.cheat.bomb == dud {
+		return nil, errors.New("the program is no module that this machine can run")
+	}
 	return guest{r.p, prog}, nil
 }
 
@@ -54,6 +58,9 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 	if p.lie != nil {
 		takes = p.lie.takes(takes)
 	}
+	if k.cheat != nil && k.cheat.bomb != noBomb {
+		return g.explodes(ctx, k, x)
+	}
 	if err := strand.Sleep(ctx, p.m, takes); err != nil {
 		x.end(dropped)
 		return worker.Report{}, err
@@ -70,12 +77,34 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 	if p.lie != nil {
 		truth := out
 		if out = p.lie.output(k, in.Number, truth); !bytes.Equal(out, truth) {
-			w.report.Lies++
+			p.lie.lied()
 		}
 	}
 	x.gave(out)
 	_, err = stdout.Write(out)
 	return worker.Report{Tuple: tupleOf(out), CPU: takes}, err
+}
+
+// explodes runs a bomb.
+func (g guest) explodes(ctx context.Context, k *work, x ending) (worker.Report, error) {
+	p, takes := g.p, k.takes
+	if k.cheat.bomb == mine {
+		takes = time.Duration(k.job.Head.Limits.CPU) * time.Millisecond
+	}
+	err := strand.Sleep(ctx, p.m, takes)
+	if err == nil && k.cheat.bomb == crash {
+		err = errors.New("the guest's process is gone")
+	}
+	if err != nil {
+		x.end(dropped)
+		return worker.Report{}, err
+	}
+	p.m.Check()
+	x.gave(nil)
+	if k.cheat.bomb == trap {
+		return worker.Report{Tuple: jobs.Tuple{Outcome: jobs.Trap, Fuel: 7}, CPU: takes}, nil
+	}
+	return worker.Report{Tuple: jobs.Tuple{Outcome: jobs.GaveUp}, Reason: "its time on this machine was over", CPU: takes}, nil
 }
 
 // Pause implements worker.Guest.

@@ -1,6 +1,8 @@
 package world
 
 import (
+	"github.com/shoalgrid/shoal/jobs"
+	"github.com/shoalgrid/shoal/scheduler"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
@@ -79,9 +81,27 @@ func (w *world) judge() {
 			w.contradictions(k)
 			w.broke("I24", "%s's job is not done %s after all healed: %d of %d units%s", k.at.name, w.opt.Limit, len(k.accepted), k.units, w.missing(k))
 		case k.job != nil:
-			w.whole(k)
+			if k.cheat == nil {
+				w.whole(k)
+			}
 			w.merges(k)
 		}
 	}
 	w.agreeing()
+}
+
+// posted holds I22 of a board: of one submitter it has so many jobs, and no more.
+func (s *witness) posted(b *board, j *jobs.Job) {
+	if !b.p.honest() || j.Head.Submitter == b.p.ID() {
+		return
+	}
+	n := 0
+	for _, o := range b.jobs.Jobs() {
+		if o.Head.Submitter == j.Head.Submitter {
+			n++
+		}
+	}
+	if n > scheduler.MaxPerSubmitter {
+		s.w.broke("I22", "%s has %d jobs of one submitter on its board", b.p.name, n)
+	}
 }

@@ -88,6 +88,9 @@ func (w *world) converged(k *work) bool {
 				continue
 			}
 			mine := w.seen.kept[n.disk][ref]
+			if len(mine) == 0 && k.cheat != nil {
+				continue // nobody promised its submitter to keep what it may have left with one
+			}
 			if first == nil {
 				first = mine
 			}

@@ -48,14 +48,14 @@ func (s *witness) hasSealed(by jobs.NodeID, at hold) bool {
 }
 
 // leased holds I9: by the worker's own clock, at most a lease has gone by since it last asked for
-// the unit, less what clocks may differ by; and by nobody's clock more than a lease, also if it slept.
+// the unit, less what clocks may differ by (of a lease shorter than that, half); and by nobody's clock more than a lease, also if it slept.
 func (s *witness) leased(p *process, k *work, ref protocol.ShardRef, unit uint16) {
 	if !p.honest() || k.at == p.node {
 		return
 	}
 	last, known := s.renewed[p][hold{ref, jobs.Hold{Unit: unit}}]
 	ttl := k.job.Head.LeaseTime()
-	if !known || p.m.Now().Sub(last.mine) > ttl-ttl/100-5*time.Second {
+	if !known || p.m.Now().Sub(last.mine) > max(ttl-ttl/100-5*time.Second, ttl/2) {
 		s.w.broke("I9", "%s starts unit %d, which it asked for %s ago", p.name, unit, p.m.Now().Sub(last.mine))
 	}
 	if ago := s.w.loop.Elapsed() - last.world; ago > ttl && p.jumped < last.world { // its clock stood while it slept, and its calendar went on

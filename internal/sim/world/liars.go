@@ -6,72 +6,55 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler/keeper/client"
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 	"github.com/shoalgrid/shoal/worker"
 )
 
-// vice is how a node lies.
-type vice uint8
-
-// The vices. Those of workers come first, then those of keepers; every liar is both, and does as a
-// worker what a keeper of its kind would profit from: nothing.
-const (
-	lone        vice = iota // gives wrong answers of its own
-	colluding               // gives the wrong answers of its ring
-	sniping                 // gives them only where the ring holds every replica
-	betraying               // gives them after some honest ones
-	hoarding                // claims and never ends
-	silent                  // seals and never reveals
-	blurting                // reveals, and never sealed
-	doubling                // seals two things
-	copying                 // computes nothing: seals and reveals what others did, as its own
-	late                    // ends long after its lease
-	withholding             // as a keeper: knows nothing
-	stale                   // as a keeper: answers as it did before
-	generous                // as a keeper: grants everything to everyone
-	fickle                  // as a keeper: knows something for some
-	forgetful               // as a keeper: gives its receipt and forgets
-	flooding                // asks and offers without end, much of it garbage
-	vices
-)
-
-var viceNames = [vices]string{
-	"lone", "colluding", "sniping", "betraying", "hoarding", "silent", "blurting", "doubling", "copying", "late",
-	"withholding", "stale", "generous", "fickle", "forgetful", "flooding",
-}
-
 // liar is what makes a node Byzantine.
 type liar struct {
 	n      *node
 	kind   vice
-	honest int               // answers still to be given before it betrays
-	before map[string][]byte // answers as they were: for the stale
-	thief  thief             // what the copying one has found
+	honest int                               // answers still to be given before it betrays
+	before map[string][]byte                 // answers as they were: for the stale
+	thief  thief                             // what the copying one has found
+	lies   int                               // told under its present key
+	keys   int                               // that it has gone through
+	ground map[protocol.ShardRef]bool        // jobs that it has made a key for
+	held   map[protocol.ShardRef][]jobs.Hold // all that one who renews for ever ever held
+	gone   map[protocol.ShardRef]bool        // given a receipt for, by who renounces
 }
 
 func (w *world) drawLiar(n *node) *liar {
-	l := &liar{n: n, kind: vice(w.draw(int(vices))), honest: w.draw(8), before: map[string][]byte{}, thief: thief{map[place]*loot{}}}
+	kinds := cheats
+	if w.opt.Early {
+		kinds = firstVices
+	}
+	l := &liar{n: n, kind: vice(w.draw(int(kinds))), honest: w.draw(8), before: map[string][]byte{}, thief: thief{map[place]*loot{}}, held: map[protocol.ShardRef][]jobs.Hold{}, gone: map[protocol.ShardRef]bool{}, ground: map[protocol.ShardRef]bool{}}
 	if w.draw(2) == 0 { // rings are what voting is up against
 		l.kind = colluding + vice(w.draw(3))
 	}
-	if i := slices.Index(viceNames[:], w.opt.Vice); i >= 0 {
-		l.kind = vice(i)
+	if v, ok := w.asked(lone, cheats); ok {
+		l.kind = v
 	}
 	w.tell("%s is a liar: %s", n.name, viceNames[l.kind])
 	return l
 }
 
+// commits notes that a liar did what it is one for.
+func (l *liar) commits() { l.n.w.commits(l.kind) }
+
 // takes is how long a liar works.
 func (l *liar) takes(usual time.Duration) time.Duration {
 	switch l.kind {
-	case hoarding:
+	case hoarding, renewing:
+		l.commits()
 		return 100 * time.Hour
 	case late:
+		l.commits()
 		return usual + 20*time.Minute
-	case lone, colluding:
+	case lone, colluding, whitewashing, grinding:
 		return usual / 10 // lies are quickly computed
 	}
 	return usual
@@ -83,7 +66,7 @@ func (l *liar) output(k *work, number uint64, truth []byte) []byte {
 	switch l.kind {
 	case lone, silent, doubling, late:
 		return fmt.Appendf(nil, "%s says %d", l.n.name, number)
-	case colluding:
+	case colluding, whitewashing, grinding:
 		return lie
 	case betraying:
 		if l.honest--; l.honest < 0 {
@@ -95,6 +78,16 @@ func (l *liar) output(k *work, number uint64, truth []byte) []byte {
 		}
 	}
 	return truth
+}
+
+// lied notes that a liar gave a wrong answer.
+func (l *liar) lied() {
+	l.lies++
+	l.n.w.report.Lies++
+	switch l.kind {
+	case lone, colluding, sniping, betraying:
+		l.commits()
+	}
 }
 
 // asks is the way in which a process asks keepers: a liar's is bent.
@@ -114,6 +107,7 @@ type bent struct {
 
 // Offer implements worker.Keepers.
 func (b bent) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Record) (*client.Offered, error) {
+	was := len(rs)
 	switch b.kind {
 	case silent:
 		rs = without(rs, jobs.KindReveal)
@@ -122,15 +116,14 @@ func (b bent) Offer(ctx context.Context, ref protocol.ShardRef, rs []*jobs.Recor
 	case copying:
 		return b.p.lie.thief.offer(ctx, b.p, b.Client, ref, rs)
 	case doubling:
-		for _, r := range slices.Clone(rs) {
-			if s, ok := r.Body.(*jobs.Seal); ok {
-				other := *s
-				other.Commitment[0] ^= 1
-				if more, err := jobs.SignBatch(b.p.node, network, ref.Job, ref.Shard, &other); err == nil {
-					rs = append(rs, more...)
-				}
-			}
+		rs = append(slices.Clone(rs), b.others(ref, rs)...)
+	case splitting:
+		if other := b.others(ref, rs); len(other) > 0 {
+			return b.split(ctx, ref, rs, append(other, without(rs, jobs.KindSeal)...))
 		}
+	}
+	if len(rs) != was {
+		b.p.w.commits(b.kind)
 	}
 	if len(rs) == 0 {
 		return &client.Offered{Keepers: 1, Set: 1}, nil
@@ -142,125 +135,56 @@ func without(rs []*jobs.Record, k jobs.Kind) []*jobs.Record {
 	return slices.DeleteFunc(slices.Clone(rs), func(r *jobs.Record) bool { return r.Kind == k })
 }
 
-// answer is what a lying keeper says.
-func (l *liar) answer(ctx context.Context, p *process, from jobs.NodeID, request []byte) []byte {
-	verb, body, err := protocol.SplitRequest(request)
-	refusal := protocol.EncodeAnswer(nil, protocol.Refuse(protocol.Unknown, "that shard is not kept here"))
-	if err != nil {
-		return refusal
-	}
-	switch l.kind {
-	case withholding:
-		if verb != protocol.Publish {
-			return refusal
-		}
-	case forgetful:
-		if verb == protocol.Manifest || verb == protocol.Read || verb == protocol.Sync {
-			return refusal
-		}
-	case fickle:
-		if (int(from[0])+int(verb))%2 == 0 {
-			return refusal
-		}
-	case stale:
-		if old, ok := l.before[string(request[:1])+string(from[:4])]; ok && l.n.w.draw(2) == 0 {
-			return old
-		}
-	case generous:
-		if verb == protocol.Claim {
-			if a := grantAll(ctx, p, from, body); a != nil {
-				return a
-			}
-		}
-	}
-	answer := p.keeper.Handle(ctx, from, request)
-	p.m.Check()
-	if l.kind == stale {
-		l.before[string(request[:1])+string(from[:4])] = answer
-	}
-	return answer
-}
-
-// mischief is what a liar does beside the protocol.
-func (l *liar) mischief(p *process) {
-	w := p.w
-	pace := 15 * time.Second
-	if l.kind == flooding || l.kind == copying {
-		pace = time.Second
-	}
-	for strand.Sleep(p.ctx, p.m, w.between(pace/2, 2*pace)) == nil {
-		k := w.works[w.draw(len(w.works))]
-		if k.job == nil {
-			continue
-		}
-		l.attack(p, protocol.ShardRef{Job: k.job.ID})
-	}
-}
-
-// attack tries one thing against one keeper of a shard.
-func (l *liar) attack(p *process, ref protocol.ShardRef) {
-	w := p.w
-	set, err := p.client.Keepers(p.ctx, ref)
-	if err != nil || len(set) == 0 {
-		return
-	}
-	ctx, cancel := p.m.WithTimeout(p.ctx, 5*time.Second)
-	defer cancel()
-	at := set[w.draw(len(set))]
-	units := []uint16{uint16(w.draw(8))}
-	what := w.draw(6)
-	if l.kind == copying {
-		l.thief.again(ctx, p, ref)
-		return
-	}
-	switch what {
-	case 0: // garbage
-		_, _ = (&link{p}).Call(ctx, at, append([]byte{byte(1 + w.draw(12))}, make([]byte, w.draw(4096))...))
-	case 1: // too much
-		_, _ = (&link{p}).Call(ctx, at, make([]byte, protocol.MaxMessage+1))
-	case 2: // what others sealed and revealed, as its own
-		if rs, err := p.client.Read(ctx, ref, at, units, false); err == nil {
-			l.copy(ctx, p, ref, rs)
-		}
-	case 3: // a forged signature
-		rs, err := jobs.SignBatch(p.node, network, ref.Job, ref.Shard, &jobs.Handover{Set: []jobs.NodeID{p.ID()}})
-		if err == nil {
-			bs := jobs.Batches(rs)
-			bs[0].Sig[w.draw(len(bs[0].Sig))] ^= 1
-			_ = p.client.Ask(ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: bs}, &protocol.OfferAnswer{})
-		}
-	case 5: // everything at once
-		var holds []jobs.Hold
-		for i := range jobs.MaxGrantHolds {
-			holds = append(holds, jobs.Hold{Unit: uint16(i / 2), Replica: uint8(i % 2)})
-		}
-		_, _ = p.client.Claim(ctx, ref, holds)
-	case 4: // the shard is mine, and everything is granted to me
-		holds := []jobs.Hold{{Unit: units[0]}, {Unit: units[0], Replica: 1}}
-		rs, err := jobs.SignBatch(p.node, network, ref.Job, ref.Shard, &jobs.Handover{Set: []jobs.NodeID{p.ID()}},
-			&jobs.Grant{Worker: p.ID(), Set: []jobs.NodeID{p.ID()}, Holds: holds})
-		if err == nil {
-			_, _ = p.client.Offer(ctx, ref, rs)
-		}
-		_, _ = p.client.Claim(ctx, ref, holds)
-	}
-}
-
-// copy says what others said, as its own.
-func (l *liar) copy(ctx context.Context, p *process, ref protocol.ShardRef, rs []*jobs.Record) {
-	var bodies []any
+// others are seals that say something else than those among some records.
+func (b bent) others(ref protocol.ShardRef, rs []*jobs.Record) (out []*jobs.Record) {
 	for _, r := range rs {
-		switch r.Body.(type) {
-		case *jobs.Seal, *jobs.Reveal:
-			if r.Author != p.ID() && len(bodies) < 8 {
-				bodies = append(bodies, r.Body)
+		if s, ok := r.Body.(*jobs.Seal); ok {
+			other := *s
+			other.Commitment[0] ^= 1
+			if more, err := jobs.SignBatch(b.p.node, network, ref.Job, ref.Shard, &other); err == nil {
+				out = append(out, more...)
 			}
 		}
 	}
-	if len(bodies) == 0 {
-		return
+	return out
+}
+
+// split offers one thing to some of a shard's keepers and another to the others.
+func (b bent) split(ctx context.Context, ref protocol.ShardRef, rs, others []*jobs.Record) (*client.Offered, error) {
+	set, err := b.Keepers(ctx, ref)
+	if err != nil {
+		return nil, err
 	}
-	if mine, err := jobs.SignBatch(p.node, network, ref.Job, ref.Shard, bodies...); err == nil {
-		_, _ = p.client.Offer(ctx, ref, mine)
+	b.p.w.commits(splitting)
+	for i, at := range set {
+		q := &protocol.OfferRequest{Shard: ref, Batches: jobs.Batches(rs)}
+		if i%2 == 1 {
+			q.Batches = jobs.Batches(others)
+		}
+		b.p.asksOf(ctx, at, protocol.Offer, q)
 	}
+	return &client.Offered{Keepers: len(set), Set: len(set)}, nil
+}
+
+// asksOf asks a keeper something whatever it answers, for a few seconds.
+func (p *process) asksOf(ctx context.Context, at jobs.NodeID, v protocol.Verb, q any) {
+	ctx, cancel := p.m.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, _ = (&link{p}).Call(ctx, at, protocol.EncodeRequest(v, q))
+}
+
+// Renew implements worker.Keepers: who never ends renews all that it ever held, and hears of no loss.
+func (b bent) Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) ([]jobs.Hold, error) {
+	if b.kind != renewing {
+		return b.Client.Renew(ctx, ref, holds)
+	}
+	l := b.p.lie
+	for _, h := range holds {
+		if !slices.Contains(l.held[ref], h) {
+			l.held[ref] = append(l.held[ref], h)
+		}
+	}
+	slices.SortFunc(l.held[ref], jobs.CompareHolds)
+	_, err := b.Client.Renew(ctx, ref, slices.Clone(l.held[ref]))
+	return nil, err
 }

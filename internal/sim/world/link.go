@@ -26,9 +26,9 @@ type link struct{ p *process }
 // Self implements keeper.Peers.
 func (l *link) Self() jobs.NodeID { return l.p.ID() }
 
-// Donors implements keeper.Peers: in worlds of this size everyone knows all.
+// Donors implements keeper.Peers: in worlds of this size everyone knows all, and has heard of the crowd.
 func (l *link) Donors() int {
-	n := 0
+	n := l.p.w.fate.crowd
 	for _, o := range l.p.w.nodes {
 		if o.role.donates && o.p != nil {
 			n++
@@ -139,7 +139,7 @@ func (l *link) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte
 		return nil, errTooLarge // the stream's reader gives up
 	}
 	c := &call{w: w, from: l.p, to: w.byID[to], request: request}
-	if c.to == nil {
+	if c.to == nil || c.to.ID() != to { // nobody has that name, or any more
 		return nil, errUnreachable
 	}
 	w.seen.sent(l.p, request)

@@ -90,6 +90,9 @@ func (w *world) follows(k *work, shard uint32, a, b *scheduler.Ledger) {
 }
 
 func (w *world) manifestOf(k *work, shard uint32) *jobs.Manifest {
+	if k.cheat != nil {
+		return k.manifest()
+	}
 	if k.at.p == nil || k.at.p.submitter == nil || k.at.p.m.Dead() {
 		return nil
 	}

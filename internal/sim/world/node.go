@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -63,12 +62,8 @@ type process struct {
 }
 
 func (w *world) add(name string, r role) *node {
-	var seed [16]byte
-	binary.BigEndian.PutUint64(seed[:], w.opt.Seed)
-	binary.BigEndian.PutUint64(seed[8:], uint64(len(w.nodes)))
-	whole := sha256.Sum256(seed[:])
-	n := &node{w: w, name: name, number: len(w.nodes), key: ed25519.NewKeyFromSeed(whole[:]), role: r}
-	n.place = sha256.Sum256(n.id())
+	n := &node{w: w, name: name, number: len(w.nodes), role: r}
+	n.use(w.keyOf(n.number, 0))
 	n.ppm = int64(w.draw(2*w.fate.driftPPM+1) - w.fate.driftPPM)
 	n.off = w.between(0, 2*w.fate.clockOff) - w.fate.clockOff
 	n.speed = 50 + w.draw(150)
@@ -78,7 +73,6 @@ func (w *world) add(name string, r role) *node {
 		n.lie = w.drawLiar(n)
 	}
 	w.nodes = append(w.nodes, n)
-	w.byID[n.ID()] = n
 	return n
 }
 
@@ -103,14 +97,14 @@ func (n *node) ID() jobs.NodeID { return jobs.NodeID(n.key.Public().(ed25519.Pub
 // whoever opens one checks it.
 func (n *node) Sign(m []byte) []byte {
 	if n.w.opt.Fast && !bytes.HasPrefix(m, []byte("shoal/head/")) {
-		return n.signFast(m)
+		return signFast(n.key, m)
 	}
 	return ed25519.Sign(n.key, m)
 }
 
 // signFast is a keyed digest: only the world, which has every key, can check it.
-func (n *node) signFast(m []byte) []byte {
-	h := hmac.New(sha256.New, n.key.Seed())
+func signFast(key ed25519.PrivateKey, m []byte) []byte {
+	h := hmac.New(sha256.New, key.Seed())
 	h.Write(m)
 	a := h.Sum(make([]byte, 0, ed25519.SignatureSize))
 	return append(a, a...)
@@ -180,11 +174,15 @@ func (p *process) main() {
 			}
 		})
 	}
-	if p.lie != nil {
+	if p.lie != nil && p.lie.kind < cheats {
 		p.m.Go(func() { p.lie.mischief(p) })
 	}
 	for _, k := range w.works {
-		if k.at == p.node {
+		switch {
+		case k.at != p.node:
+		case k.cheat != nil:
+			p.m.Go(func() { k.mislead(p) })
+		default:
 			p.m.Go(func() { k.live(p) })
 		}
 	}
@@ -269,6 +267,7 @@ func (b *board) add(j *jobs.Job) {
 		return
 	}
 	if fresh, err := b.jobs.Add(j, j.Head.Submitter == b.p.ID(), b.p.m.Date()); err == nil && fresh {
+		b.p.w.seen.posted(b, j)
 		b.changed.Raise()
 	}
 }

@@ -25,6 +25,7 @@ type work struct {
 	dice   bool          // its program is not deterministic
 	leaves bool          // its submitter goes away once it is published
 	cancel bool          // its submitter does not want it any more, some time after
+	cheat  *cheat        // nil: its submitter is honest
 
 	job      *jobs.Job // nil until it is made
 	posted   bool

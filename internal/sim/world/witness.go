@@ -75,15 +75,19 @@ type offered struct {
 // maxParsed bounds what is remembered of requests and of what is stored.
 const maxParsed = 2048
 
-// offer parses an offer; nil where it is none.
-func (s *witness) offer(request []byte) *offered {
+// offer parses an offer; nil where it is none. Only what honest nodes send is taken for signed.
+func (s *witness) offer(from *node, request []byte) *offered {
 	if o, ok := s.offers[&request[0]]; ok {
 		return o
 	}
 	var o *offered
 	var q protocol.OfferRequest
 	if verb, body, err := protocol.SplitRequest(request); err == nil && verb == protocol.Offer && protocol.DecodeRequest(body, &q) == nil {
-		o = &offered{q.Shard, open(q.Batches)}
+		verify := s.w.verify
+		if from == nil || from.honest() {
+			verify = unchecked
+		}
+		o = &offered{q.Shard, openWith(q.Batches, verify)}
 	}
 	if len(s.offers) >= maxParsed {
 		clear(s.offers)
@@ -132,10 +136,12 @@ func inner[K, L comparable, V any](m map[K]map[L]V, k K) map[L]V {
 // unchecked trusts a signature: what is only watched is checked by whom it is meant for.
 func unchecked(jobs.NodeID, []byte, []byte) bool { return true }
 
-func open(bs []jobs.Batch) []*jobs.Record {
+func open(bs []jobs.Batch) []*jobs.Record { return openWith(bs, unchecked) }
+
+func openWith(bs []jobs.Batch, verify jobs.Verifier) []*jobs.Record {
 	var out []*jobs.Record
 	for i := range bs {
-		if rs, err := bs[i].OpenWith(network, unchecked); err == nil {
+		if rs, err := bs[i].OpenWith(network, verify); err == nil {
 			out = append(out, rs...)
 		}
 	}
@@ -150,7 +156,7 @@ func (s *witness) sent(p *process, request []byte) {
 	}
 	switch verb {
 	case protocol.Offer:
-		if o := s.offer(request); o != nil {
+		if o := s.offer(p.node, request); o != nil {
 			for _, r := range o.rs {
 				s.stated(p, o.shard, r)
 			}
@@ -193,7 +199,7 @@ func (s *witness) asked(p *process, from jobs.NodeID, request []byte) *asking {
 	if verb != protocol.Offer {
 		return a
 	}
-	if o := s.offer(request); o != nil {
+	if o := s.offer(s.w.byID[from], request); o != nil {
 		a.shard, a.rs = o.shard, o.rs
 		a.old = len(a.rs) > 0 && !slices.ContainsFunc(a.rs, func(r *jobs.Record) bool { return !s.acked[p][r.ID] })
 	}

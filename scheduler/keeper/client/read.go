@@ -44,39 +44,63 @@ func (c *Client) Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeI
 }
 
 // merge is what the summaries' majority says, unit by unit: a unit is decided when more than
-// half say so, a replica is free when more than half say so. Counts are the highest told.
+// half say so, a replica is free when more than half say so, and a count is what more than half
+// have reached. One that speaks of another number of units than most do says nothing.
 func merge(sums []*scheduler.Summary) *scheduler.Summary {
-	var out *scheduler.Summary
-	n := 0
+	sums = alike(sums)
+	if len(sums) <= 1 {
+		if len(sums) == 0 {
+			return nil
+		}
+		return sums[0]
+	}
+	m := *sums[0]
+	m.Wait = wait(sums)
+	m.Units, m.Closed = make([]byte, 0, len(sums[0].Units)), closed(sums, len(sums))
+	for i := range sums[0].Len() {
+		b := mergeUnit(sums, i)
+		m.Units = append(m.Units, b[0], b[1])
+	}
+	m.Done = reached(sums, func(s *scheduler.Summary) uint64 { return s.Done })
+	m.Failed = reached(sums, func(s *scheduler.Summary) uint64 { return s.Failed })
+	m.Stuck = reached(sums, func(s *scheduler.Summary) uint64 { return s.Stuck })
+	m.Executions = reached(sums, func(s *scheduler.Summary) uint64 { return s.Executions })
+	for _, s := range sums {
+		if len(s.Donors) > len(m.Donors) && len(s.Donors) <= scheduler.MaxSummaryDonors {
+			m.Donors = s.Donors
+		}
+	}
+	return &m
+}
+
+// alike are the summaries that speak of as many units as most of them do.
+func alike(sums []*scheduler.Summary) (out []*scheduler.Summary) {
+	lengths := map[int]int{}
+	length := -1
 	for _, s := range sums {
 		if s == nil {
 			continue
 		}
-		n++
-		if out == nil || s.Len() > out.Len() {
-			out = s
+		if lengths[s.Len()]++; length < 0 || lengths[s.Len()] > lengths[length] {
+			length = s.Len()
 		}
-	}
-	if n <= 1 {
-		return out
-	}
-	m := *out
-	m.Wait = wait(sums)
-	m.Units, m.Closed = make([]byte, 0, 2*out.Len()), closed(sums, n)
-	for i := range out.Len() {
-		b := mergeUnit(sums, i)
-		m.Units = append(m.Units, b[0], b[1])
 	}
 	for _, s := range sums {
-		if s != nil {
-			m.Done, m.Failed, m.Stuck = max(m.Done, s.Done), max(m.Failed, s.Failed), max(m.Stuck, s.Stuck)
-			m.Executions = max(m.Executions, s.Executions)
-			if len(s.Donors) > len(m.Donors) {
-				m.Donors = s.Donors
-			}
+		if s != nil && s.Len() == length {
+			out = append(out, s)
 		}
 	}
-	return &m
+	return out
+}
+
+// reached is the count that more than half of some summaries have come to.
+func reached(sums []*scheduler.Summary, count func(*scheduler.Summary) uint64) uint64 {
+	counts := make([]uint64, len(sums))
+	for i, s := range sums {
+		counts[i] = count(s)
+	}
+	slices.Sort(counts)
+	return counts[len(counts)-scheduler.Majority(len(counts))]
 }
 
 // narrowed leaves of a summary's free replicas those that this node is eligible for.

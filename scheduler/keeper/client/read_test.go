@@ -35,3 +35,24 @@ func TestMergeTakesMajorities(t *testing.T) {
 		t.Error("a summary of nothing")
 	}
 }
+
+// A keeper that lies about how much there is, or how much is done, is one of several.
+func TestMergeHoldsAgainstOneWhoLies(t *testing.T) {
+	honest := func() *scheduler.Summary {
+		return &scheduler.Summary{Units: []byte{byte(scheduler.Open), 3, byte(scheduler.Open), 3}, Done: 2, Failed: 1, Executions: 4}
+	}
+	for _, lie := range []*scheduler.Summary{
+		{Units: make([]byte, 4096), Done: 1 << 60, Failed: 1 << 60, Stuck: 1 << 60, Executions: 1 << 60},
+		{Units: []byte{byte(scheduler.Open), 3, byte(scheduler.Open), 3}, Done: 1 << 60, Failed: 1 << 60, Stuck: 1 << 60, Executions: 1 << 60},
+		{},
+	} {
+		for at := range 3 {
+			sums := []*scheduler.Summary{honest(), honest(), honest()}
+			sums[at] = lie
+			got := merge(sums)
+			if got.Len() != 2 || got.Unit(1).Free != 3 || got.Done != 2 || got.Failed != 1 || got.Stuck != 0 || got.Executions != 4 {
+				t.Errorf("with %d units told by one: %+v", lie.Len(), got)
+			}
+		}
+	}
+}
