@@ -62,12 +62,24 @@ func TestEvidenceWords(t *testing.T) {
 	}
 	golden(t, "verify.json", string(doc)+"\n")
 
+	report := func(change func(*verify.Report)) *verify.Report {
+		r := sampleReport(t)
+		change(r)
+		return r
+	}
 	one := &verify.Report{Report: &evidence.Report{}, Lacks: errors.New("no program")}
 	one.Add([]evidence.Finding{evidence.Found("the units to run again", "no program")}, 1)
 	for _, c := range []struct {
 		r           *verify.Report
 		words, hint string
-	}{{r, "proof: 2 things wrong with it", "--output json"}, {one, "proof: the units to run again: no program", "--program FILE"}} {
+	}{
+		{report(func(r *verify.Report) { r.Records, r.Pending, r.Wrong = 2, 1, 2 }), "proof: 2 things wrong with it; the first: unit 5 (inputs 41 to 50): no verdict is proved", "--output json"},
+		{report(func(r *verify.Report) { r.Records, r.Pending, r.Wrong = 2, 2, 2 }), "proof: 2 things wrong with it; the first: unit 5 (inputs 41 to 50): no verdict is proved", "--partial"},
+		{report(func(r *verify.Report) { r.Files, r.Wrong, r.Findings = 1, 1, r.Findings[1:] }), "proof: the folder of outputs: more is the accepted output of no input", "the evidence holds"},
+		{report(func(r *verify.Report) { r.Foreign, r.Records, r.Wrong = true, 1, 1 }), "proof: unit 5 (inputs 41 to 50): no verdict is proved", "another submitter's job"},
+		{report(func(r *verify.Report) { r.Wrong = 1 }), "proof: unit 5 (inputs 41 to 50): no verdict is proved", "shoal check"},
+		{one, "proof: the units to run again: no program", "--program FILE"},
+	} {
 		e := api.AsError(refusedEvidence("proof", c.r))
 		if e.Code != api.CodeRefused || e.Message != c.words || !strings.Contains(e.Hint, c.hint) {
 			t.Errorf("%+v, not %q", e, c.words)

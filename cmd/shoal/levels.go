@@ -90,6 +90,7 @@ func (u *ui) chosenLevel(list []api.Level) {
 		p := pledgeOf(l)
 		u.say("%s", levelLine(l))
 		u.say("    promises    %s", p.Promises)
+		u.say("    against     %s", p.Against)
 		u.say("    cannot      %s", p.Cannot)
 		if !l.AwayFinal {
 			u.say("its answers are final when this node has judged them all: keep it running, or come back")

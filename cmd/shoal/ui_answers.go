@@ -88,6 +88,10 @@ func (u *ui) degraded(j *api.Job) {
 
 // stillOpen ends a delivery of a job that is not done.
 func stillOpen(j *api.Job) *api.Error {
+	if j.Inputs.Done == j.Inputs.Total {
+		return &api.Error{Code: api.CodeTimeout, Message: words.Count(j.Provisional, "unit") + " agreed, not final: " + whoFinishes(j),
+			Hint: "shoal results " + words.Short(j.Job) + " --provisional gives the answers as they are"}
+	}
 	return &api.Error{Code: api.CodeTimeout, Message: "still open: " + words.Part(j.Inputs.Total-j.Inputs.Done, j.Inputs.Total, "input"),
 		Hint: "shoal watch " + words.Short(j.Job) + " shows how far it is; then ask again"}
 }

@@ -183,6 +183,9 @@ func (p *program) verify(ctx context.Context, name string, o verify.Options) (er
 			return s.Fetch(ctx, job.String(), api.Blob{Shard: shard, Digest: b.Digest.String(), Size: b.Size})
 		}
 	}
+	if name == "-" {
+		name = "stdin"
+	}
 	r, err := verify.Run(ctx, f, o)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -38,6 +38,7 @@ type verifyUnits struct {
 	Independent uint64 `json:"independent"` // no vote could have been copied
 	Late        uint64 `json:"late"`        // lean on a vote that was sealed when others could be seen
 	Vouched     uint64 `json:"vouched"`     // the submitter's own run decided
+	NotFinal    uint64 `json:"not_final"`   // of the proved, at strong and paranoid: without the submitter's last word
 }
 
 type verifyInputs struct {
@@ -71,7 +72,7 @@ func verifyDocumentOf(name string, r *verify.Report) verifyDocument {
 		d.Job, d.Name, d.Network, d.Submitter, d.Program = j.ID.String(), h.Name, h.Network, h.Submitter.String(), h.Program.Digest.String()
 		d.Level, d.Votes, d.Units.Total, d.Inputs.Total = h.Policy.Level.String(), int(h.Policy.Votes), uint64(h.Units), h.Inputs
 	}
-	d.Units.Proved, d.Units.Late, d.Units.Vouched = r.Proved, r.Late, r.Vouched
+	d.Units.Proved, d.Units.Late, d.Units.Vouched, d.Units.NotFinal = r.Proved, r.Late, r.Vouched, r.Unfinal
 	d.Units.Independent = r.Proved - r.Late - r.Vouched
 	d.Inputs.Answers, d.Inputs.Failed, d.Inputs.Stuck = r.Answers, r.Failed, r.Stuck
 	for _, id := range r.Ranked() {
@@ -109,6 +110,9 @@ func verifyTable(w io.Writer, r *verify.Report) {
 		row("submitter", "%s", h.Submitter)
 		row("asks", "%s, %s", h.Policy.Level, words.Count(h.Policy.Votes, "equal vote"))
 		row("proved", "%s", provedWords(r))
+		if r.Unfinal > 0 {
+			row("not final", "%s: the submitter has not said its last word on them", words.Part(r.Unfinal, r.Proved, "unit"))
+		}
 		row("answers", "%s", answerWords(r))
 		for i, id := range r.Ranked() {
 			if i == maxDonorsShown {
@@ -145,8 +149,11 @@ func verifyTable(w io.Writer, r *verify.Report) {
 	if n := r.Wrong - uint64(min(len(r.Findings), maxFindingsShown)); n > 0 {
 		row("", "and %d more", n)
 	}
-	if r.Valid() {
+	switch {
+	case r.Valid() && r.Unfinal == 0 && r.Proved == r.Units:
 		row("valid", "whoever trusts the submitter's key, and that the donors are not all one, can rely on it")
+	case r.Valid():
+		row("valid", "as far as it goes: it is no proof yet of a job that is done")
 	}
 }
 
@@ -172,16 +179,30 @@ func some(n uint64, what string) string {
 // refusedEvidence is the error of a check that found something.
 func refusedEvidence(name string, r *verify.Report) error {
 	what := fmt.Sprintf("%s: %s wrong with it", name, words.Count(r.Wrong, "thing"))
-	if r.Wrong == 1 {
+	switch {
+	case r.Wrong == 1:
 		what = fmt.Sprintf("%s: %s", name, r.Findings[0])
+	case len(r.Findings) > 0:
+		what += "; the first: " + r.Findings[0].String()
 	}
-	if r.Lacks != nil && r.Wrong == 1 {
-		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "give what is missing as it was given to submit: --program FILE, --data FILE, INPUT... or --lines FILE; or run shoal up here, and the grid is asked"}
+	return &api.Error{Code: api.CodeRefused, Message: what, Hint: remedy(r)}
+}
+
+// remedy is what to do about evidence that was refused.
+func remedy(r *verify.Report) string {
+	switch {
+	case r.Records > 0 && r.Records == r.Pending:
+		return "ask for the file again when the job is done, or take it as it is with --partial"
+	case r.Records == 1 && r.Foreign:
+		return "it is evidence of another submitter's job; shoal id says a submitter's ID on its own machine"
+	case r.Records > 0:
+		return "ask for the file again, and for the id of the job; shoal verify --output json lists all findings"
+	case r.Files > 0:
+		return "the evidence holds, the files do not fit it: shoal results JOB -d DIR writes them again"
+	case r.Lacks != nil:
+		return "give what is missing as it was given to submit: --program FILE, --data FILE, INPUT... or --lines FILE; or run shoal up here, and the grid is asked"
 	}
-	if r.Wrong > 0 && r.Wrong == r.Units-r.Proved {
-		return &api.Error{Code: api.CodeRefused, Message: what, Hint: "ask for the file again when the job is done, or take it as it is with --partial"}
-	}
-	return &api.Error{Code: api.CodeRefused, Message: what, Hint: "ask for the file again, and for the id of the job; shoal verify --output json lists all findings"}
+	return "its donors agreed on what this machine does not get: shoal check PROGRAM says whether it answers the same twice"
 }
 
 // evidence says that a file of it was written.

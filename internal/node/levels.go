@@ -92,7 +92,7 @@ func (v *view) missing(l jobs.Level, votes int) string {
 	switch {
 	case l == jobs.Paranoid && v.networks < trust.ParanoidVotes:
 		return fmt.Sprintf("needs donors in %d networks, %d in sight", trust.ParanoidVotes, v.networks)
-	case l == jobs.Trusted && len(v.trust) == 0:
+	case l == jobs.Trusted && len(v.trust) == 0 && !v.here:
 		return "needs a peer that you name: --trust PEER"
 	case l == jobs.Trusted && len(v.donors) == 0 && !v.here:
 		return fmt.Sprintf("needs a peer that you name, none of %d is in sight", len(v.trust))
@@ -105,7 +105,16 @@ func (v *view) missing(l jobs.Level, votes int) string {
 // canMeet refuses a job at a level that the donors in sight cannot meet: it would wait for ever,
 // and would never be given less than it asks for. What runs here needs nobody.
 func (n *Node) canMeet(ctx context.Context, h *jobs.Head, s *api.Submission) error {
-	if h.Policy.Level != jobs.Paranoid || s.WaitForDonors || s.Alone || s.Local || s.DryRun {
+	if s.WaitForDonors || s.Alone || s.Local || s.DryRun {
+		return nil
+	}
+	switch {
+	case h.Policy.Level == jobs.Trusted && len(h.Policy.Trust) == 0 && !n.donatingNow():
+		return &api.Error{
+			Code: api.CodeRefused, Message: "level trusted needs a peer that you name, or this machine",
+			Hint: "--trust PEER names one; shoal donate lets this machine work on it; --wait-for-donors submits it all the same",
+		}
+	case h.Policy.Level != jobs.Paranoid:
 		return nil
 	}
 	n.bringUp()

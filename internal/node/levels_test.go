@@ -29,6 +29,7 @@ func TestLevelsInView(t *testing.T) {
 		lot     bool
 	}{
 		{"nobody named", crowd(9, trust.Donor{}), jobs.Trusted, "needs a peer that you name: --trust PEER", false, false},
+		{"nobody named, but this node works", here, jobs.Trusted, "", false, false},
 		{"the named peer is away", gone, jobs.Trusted, "needs a peer that you name, none of 1 is in sight", false, false},
 		{"the named peer is here", named, jobs.Trusted, "", false, false},
 		{"one donor", crowd(1, trust.Donor{}), jobs.Standard, "needs 2 donors, 1 in sight", false, false},

@@ -171,13 +171,18 @@ func (n *Node) describe(job *jobs.Job, held *submit.Held, attached bool) *api.Su
 		out.Levels = n.levels(h, int(h.Units))
 	}
 	if h.Policy.Level != jobs.Trusted && donors < int(h.Policy.Votes) {
-		out.Message = n.tooFew(donors, int(h.Policy.Votes))
+		out.Message = tooFew(h.Policy.Level, donors, int(h.Policy.Votes))
 	}
 	return out
 }
 
-func (n *Node) tooFew(donors, votes int) string {
-	return fmt.Sprintf("%s seen, %d votes needed: waits for another, or donate here, or --trust PEER", words.Count(donors, "donor"), votes)
+// tooFew says what a job waits for that fewer donors are in sight than it needs votes.
+func tooFew(l jobs.Level, donors, votes int) string {
+	text := fmt.Sprintf("%s seen, %d votes needed: waits for another, or donate here", words.Count(donors, "donor"), votes)
+	if l == jobs.Standard { // who asks for more does not want one peer's word
+		text += ", or --trust PEER"
+	}
+	return text
 }
 
 func (n *Node) dryRun(ctx context.Context, h *jobs.Head, in *submit.Inputs, perUnit int, ramp bool) (*api.Submitted, error) {

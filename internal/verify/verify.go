@@ -44,6 +44,8 @@ type File struct{ Path, Name string }
 // Report is all that was found.
 type Report struct {
 	*evidence.Report
+	Records uint64   // of the findings, those in the evidence itself
+	Files   uint64   // of the findings, those in the folder of outputs
 	Outputs *Outputs // nil: not checked
 	Rerun   *Rerun   // nil: not asked for, or not possible
 	Lacks   error    // what running units again lacks; it is among the findings
@@ -84,9 +86,10 @@ func Run(ctx context.Context, r io.Reader, o Options) (*Report, error) {
 	if out.Report, err = evidence.Check(bufio.NewReaderSize(r, 1<<16), evidence.Options{Submitter: o.Submitter, Partial: o.Partial, Unit: each}); err != nil {
 		return nil, err
 	}
+	out.Records = out.Wrong
 	if folder != nil {
 		folder.rest(out.Report)
-		out.Outputs = &folder.found
+		out.Outputs, out.Files = &folder.found, out.Wrong-out.Records
 	}
 	if o.Rerun > 0 && out.Job != nil && len(sample.units) > 0 {
 		store.fetch = func(shard uint32, b jobs.Blob) error {

@@ -43,6 +43,7 @@ func Check(r io.Reader, o Options) (*Report, error) {
 
 type checker struct {
 	r      io.Reader
+	at     uint64 // bytes that the sections before take
 	o      Options
 	report *Report
 
@@ -91,14 +92,25 @@ func (c *checker) section(where string, v any) error {
 	case errors.Is(err, io.EOF):
 		return c.stop(where, "missing: the file ends before it")
 	case errors.Is(err, errFraming), errors.Is(err, errLong), errors.Is(err, errCut):
-		return c.stop(where, "%v", err)
+		return c.stop(where, "from byte %d on: %v", c.at+1, err)
 	case err != nil:
 		return err
 	}
+	from := c.at
+	c.at += frameSize(len(b))
 	if err := jobs.Decode(b, MaxSection, v); err != nil {
-		return c.stop(where, "%v", err)
+		return c.stop(where, "bytes %d to %d of the file are not as they were written: %s", from+1, c.at, unreadable(err))
 	}
 	return nil
+}
+
+// unreadable is why bytes could not be decoded, without the names that code has for things.
+func unreadable(err error) string {
+	for next := err; next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	text, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "cbor: "), " into Go ")
+	return text
 }
 
 func (c *checker) opening() error {
@@ -113,6 +125,7 @@ func (c *checker) opening() error {
 	}
 	c.report.Job = c.job
 	if s := c.job.Head.Submitter; !c.o.Submitter.IsZero() && s != c.o.Submitter {
+		c.report.Foreign = true
 		c.report.find(where, "the job is signed by %s, not by %s", s, c.o.Submitter)
 	}
 	return nil
@@ -196,7 +209,7 @@ func (c *checker) shardPart() error {
 		}
 	}
 	if _, said := l.Finals(); !said && !c.o.Partial && c.job.Head.Policy.Level >= jobs.Strong {
-		c.report.find(all, "agreed, not final: at %s only the submitter's key finishes, and its word is not here", c.job.Head.Policy.Level)
+		c.report.await(all, "agreed, not final: at %s only the submitter's key finishes, and its word is not here", c.job.Head.Policy.Level)
 	}
 	return nil
 }
@@ -215,7 +228,7 @@ func (c *checker) open(where string, bs []jobs.Batch) []*jobs.Record {
 		}
 		rs, err := b.OpenWith(c.job.Head.Network, c.o.Verify)
 		if err != nil {
-			c.report.find(where, "%s: %v", names(b), err)
+			c.report.find(where, "%s: %s", names(b), unreadable(err))
 			continue
 		}
 		out = append(out, rs...)

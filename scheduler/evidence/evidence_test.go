@@ -197,9 +197,17 @@ func TestAnotherSubmitter(t *testing.T) {
 
 // BenchmarkMillion is a job of a million inputs in units of 1,000: how large its evidence is, what
 // checking it costs, and that memory does not grow with it.
-func BenchmarkMillion(b *testing.B) {
-	w := newWorld(b, 1_000_000, 1000, standard())
-	w.large, w.distinct = true, true
+func BenchmarkMillion(b *testing.B) { benchmarkCheck(b, 1_000_000, 1000) }
+
+// BenchmarkUnits is the same of units of one small input, each with two votes and what they lean on.
+func BenchmarkUnits(b *testing.B) {
+	b.Run("5000", func(b *testing.B) { benchmarkCheck(b, 5_000, 1) })
+	b.Run("20000", func(b *testing.B) { benchmarkCheck(b, 20_000, 1) })
+}
+
+func benchmarkCheck(b *testing.B, inputs, perUnit int) {
+	w := newWorld(b, inputs, perUnit, standard())
+	w.large, w.distinct = perUnit > 1, true
 	file := w.agreeAll().file()
 	w = nil
 	heap := func() float64 {
@@ -212,12 +220,12 @@ func BenchmarkMillion(b *testing.B) {
 	for b.Loop() {
 		peak := 0.0
 		r := check(b, file, Options{Unit: func(u *Unit) error {
-			if u.Index%100 == 0 {
+			if u.Index%500 == 0 {
 				peak = max(peak, heap()-before)
 			}
 			return nil
 		}})
-		if !r.Valid() || r.Answers != 1_000_000 {
+		if !r.Valid() || r.Answers != uint64(inputs) {
 			b.Fatalf("%d answers: %v", r.Answers, r.Findings)
 		}
 		b.ReportMetric(float64(len(file))/1e6, "MB-file")

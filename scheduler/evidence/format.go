@@ -79,6 +79,20 @@ func writeFrame(w io.Writer, body []byte) error {
 	return err
 }
 
+// frameSize is how many bytes of a file a section of so many takes.
+func frameSize(body int) uint64 {
+	head := 5
+	switch {
+	case body < oneByte:
+		head = 1
+	case body < 1<<8:
+		head = 2
+	case body < 1<<16:
+		head = 3
+	}
+	return uint64(head + body)
+}
+
 var (
 	errFraming = errors.New("not a canonical byte string")
 	errLong    = fmt.Errorf("longer than the %d bytes that a section may have", MaxSection)

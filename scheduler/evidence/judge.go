@@ -25,11 +25,15 @@ func (c *checker) unit(n int) error {
 			r.find(where, "%d of the votes here count, which does not decide it: %s asks for %d that agree",
 				len(v.Votes), c.job.Head.Policy.Level, c.job.Head.Policy.Votes)
 		case !c.o.Partial:
-			r.find(where, "no verdict is proved")
+			r.await(where, "no verdict is proved")
 		}
 		return nil
 	}
-	if _, said := c.ledger.Final(n); said && !v.Settled() {
+	_, said := c.ledger.Final(n)
+	if !said && c.job.Head.Policy.Level >= jobs.Strong {
+		r.Unfinal++
+	}
+	if said && !v.Settled() {
 		r.find(where, "the answer that the submitter says is final is not among its votes")
 	}
 	u.Standing = standingOf(v, int(c.job.Head.Policy.Votes))

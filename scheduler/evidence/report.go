@@ -76,6 +76,7 @@ type Report struct {
 	Proved  uint64
 	Late    uint64 // of the proved
 	Vouched uint64 // of the proved
+	Unfinal uint64 // of the proved, at strong and paranoid: the submitter's last word on them is not here
 	Answers uint64 // inputs with an output
 	Failed  uint64 // inputs whose answer is a failure
 	Stuck   uint64 // inputs that were given up
@@ -84,6 +85,8 @@ type Report struct {
 	Donors   map[jobs.NodeID]*Share // who voted
 	Findings []Finding              // the first MaxFindings
 	Wrong    uint64                 // all findings
+	Pending  uint64                 // of them, those that the end of the job mends
+	Foreign  bool                   // one of them: it is another submitter's job than was asked for
 }
 
 // Valid reports whether nothing is wrong.
@@ -123,6 +126,12 @@ func (r *Report) Add(fs []Finding, total uint64) {
 
 func (r *Report) find(where, format string, args ...any) {
 	r.Add([]Finding{Found(where, format, args...)}, 1)
+}
+
+// await is a finding that is none once the job is done.
+func (r *Report) await(where, format string, args ...any) {
+	r.Pending++
+	r.find(where, format, args...)
 }
 
 // WhereUnit is a unit in words.

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -78,6 +79,58 @@ func TestCut(t *testing.T) {
 	for _, more := range [][]byte{{0}, {0x40}, file} {
 		if check(t, append(bytes.Clone(file), more...), o).Valid() {
 			t.Errorf("%d more bytes: not found", len(more))
+		}
+	}
+}
+
+// Bytes that cannot be read are found where they are, and told without the names of Go.
+func TestDamageIsToldInWords(t *testing.T) {
+	file := newWorld(t, 4, 2, standard()).agreeAll().file()
+	s := takeApart(t, file)
+	head, list := int(frameSize(len(jobs.Encode(s.opening)))), int(frameSize(len(jobs.Encode(s.shard))))
+	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
+	deep := bytes.Repeat([]byte{0x81}, 1000)
+	for _, c := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"the list of inputs is left out", join(file[:head], file[head+list:]), fmt.Sprintf("the list of inputs of units 1 to 2: bytes %d to %d of the file are not as they were written: cannot unmarshal", head+1, len(file)-list)},
+		{"nested for ever", join(file[:head], []byte{0x59, 3, 0xe8}, deep), fmt.Sprintf("bytes %d to %d of the file are not as they were written: exceeded max nested level", head+1, head+1003)},
+		{"a length of gigabytes", join(file[:head], []byte{0x5a, 0xff, 0xff, 0xff, 0xff}, deep), fmt.Sprintf("from byte %d on: longer than", head+1)},
+		{"a length in eight bytes", join(file[:head], []byte{0x5b, 0, 0, 0, 0, 0, 0, 0, 1, 0}), "not a canonical byte string"},
+		{"a list of millions", join([]byte{0x5a, 0, 0x7f, 0xff, 0xfb, 0x9a, 0, 0x7f, 0xff, 0xf6}, make([]byte, 0x7ffff6)), "the head: bytes 1 to 8388608 of the file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := check(t, c.file, Options{})
+			if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), c.want) || strings.Contains(r.Findings[0].String(), "*") {
+				t.Errorf("%v, not %q", r.Findings, c.want)
+			}
+		})
+	}
+}
+
+// endless is a file without an end.
+type endless struct {
+	pattern []byte
+	read    int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.pattern[(e.read+i)%len(e.pattern)]
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+// A file without an end is given up after one section at most.
+func TestEndless(t *testing.T) {
+	for _, pattern := range []string{"\x00", "y\n", "\x40", "\x9f", "\x5a\x00\x7f\xff\xff", "\x5a\xff"} {
+		e := &endless{pattern: []byte(pattern)}
+		r, err := Check(e, Options{})
+		if err != nil || r.Wrong != 1 || e.read > MaxSection+5 {
+			t.Errorf("%q without end: %d bytes read: %v, %v", pattern, e.read, r.Findings, err)
 		}
 	}
 }
