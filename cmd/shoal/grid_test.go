@@ -34,6 +34,7 @@ func TestGrid(t *testing.T) {
 		{"two of seven lie together", faulty, gridBelievesNoRing},
 		{"a strong job's submitter is away", honest, gridIsNotFinalAlone},
 		{"one of five donors copies", faulty, gridPaysNoThief},
+		{"two machines of one key", honest, gridObeysEitherMachine},
 		{"large blobs", honest, gridMovesLargeBlobs},
 		{"inputs that fail", honest, gridReportsFailures},
 		{"one node", honest, gridOfOne},

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,7 +60,11 @@ func (n *Node) follow(job *jobs.Job) *collecting {
 		if err := col.Run(ctx); err != nil || !own {
 			return
 		}
-		if err := n.submitter.Update(context.WithoutCancel(ctx), job.ID, func(o *submit.Own) { o.Ended = time.Now().Unix() }); err != nil {
+		err := n.submitter.Update(context.WithoutCancel(ctx), job.ID, func(o *submit.Own) { o.Ended = time.Now().Unix() })
+		if errors.Is(err, submit.ErrNotOwn) {
+			return // another machine of this key looks after it
+		}
+		if err != nil {
 			n.log.Warn("the end of a job could not be noted", "job", job.ID.Short(), "error", err)
 		}
 		n.pokePublisher() // who tells the board
@@ -329,7 +334,7 @@ func (n *Node) reading(c *collecting) *api.Job {
 	if ownErr == nil {
 		r.Local = own.Never
 		r.Held, r.Keepers = int(own.Held), int(own.Wanted)
-		closed = own.Closed // nobody else can close this home's jobs
+		closed = own.Closed // what keepers say of it is checked first: heedCancel
 	}
 	n.mu.Lock()
 	held, placed := n.held[job.ID]

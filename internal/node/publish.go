@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -217,7 +218,7 @@ func (n *Node) publishLoop(ctx context.Context) error {
 			n.keepAlone(ctx)
 			continue
 		}
-		if err := n.publishRound(ctx, due); err != nil {
+		if err := cmp.Or(n.heedCancels(ctx), n.publishRound(ctx, due)); err != nil {
 			return err
 		}
 	}
