@@ -154,7 +154,7 @@ func fixed(imports []string) []string {
 		{[]string{"poll_oneoff"}, "sleeping takes no time but moves the clock on"},
 		{[]string{"random_get"}, "random numbers are a function of the job's seed and the input's number"},
 		{[]string{"environ_"}, "the environment is empty"},
-		{[]string{"path_", "fd_prestat_"}, "there are no files but those in /in, /data, /out and /tmp"},
+		{[]string{"path_", "fd_prestat_"}, "there are no files but those in /in, /data, /out, /state and /tmp"},
 		{[]string{"sock_"}, "there is no network: sockets fail"},
 		{[]string{"proc_raise"}, "there are no signals: raising one fails"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +89,30 @@ func TestNoRuleIsDead(t *testing.T) {
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(imports)), room{may: []string{m}}.mayImport) {
 				t.Errorf("room %s may import %s, and does not", r.path, m)
 			}
+		}
+	}
+}
+
+// docs/flow.md leads a newcomer through the code by names of files and of what they declare.
+func TestTheFlowNamesWhatThereIs(t *testing.T) {
+	const root = "../.."
+	text, err := os.ReadFile(filepath.Join(root, "docs", "flow.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([\\w/]+\\.go)`(?: `(\\w+)`)?").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 40 {
+		t.Errorf("only %d places are named: does the page look otherwise?", len(named))
+	}
+	for _, place := range named {
+		file, name := place[1], place[2]
+		code, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Errorf("the flow names %s: %v", file, err)
+			continue
+		}
+		if name != "" && !regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type )`+name+`\b`).Match(code) {
+			t.Errorf("the flow names %s in %s, which does not declare it", name, file)
 		}
 	}
 }

@@ -45,6 +45,7 @@ type lending struct {
 	began    time.Time         // when the machine was first asked; zero: not yet
 	state    wishes.State
 	decision wishes.Decision
+	total    wishes.Known[uint64] // memory of the machine, as far as the decision knew it
 }
 
 // firstAnswer is how long the machine may take to say for the first time whether it is in use.
@@ -104,6 +105,7 @@ func (n *Node) weigh(now time.Time) wishes.Decision {
 	w, r := n.lending.config.Wishes, n.machine.Readings()
 	w.Pause = wishes.Pause{On: n.donate.paused, Until: n.donate.until}
 	r.Cores = runtime.NumCPU()
+	n.lending.total = r.MemoryTotal
 	if w.When == wishes.Idle && !r.Idle.OK && now.Sub(n.lending.began) < firstAnswer {
 		return wishes.Decision{Paused: true, Bulk: true, Reasons: []wishes.Reason{{Why: "looking whether the computer is in use"}}}
 	}
@@ -208,7 +210,10 @@ func (n *Node) donateStatus() api.DonateStatus {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l := &n.lending
-	there := n.machine.Readings().MemoryTotal
+	there := l.total
+	if !n.donate.on {
+		there = n.machine.Readings().MemoryTotal
+	}
 	cores, memory := l.config.Wishes.Most(runtime.NumCPU(), there)
 	if !there.OK && l.config.Wishes.Memory == 0 {
 		memory = 0 // a share of what is not known yet
