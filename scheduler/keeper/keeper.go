@@ -257,9 +257,12 @@ func (k *Keeper) load(s *shard) error {
 		return nil
 	}
 	ledger := scheduler.NewLedger(s.job, s.ref.Shard, s.manifest)
-	err := k.cfg.Disk.Scan(recordPrefix(s.ref), func(_, value []byte) error {
+	err := k.cfg.Disk.Scan(recordPrefix(s.ref), func(key, value []byte) error {
 		var b jobs.Batch
-		err := jobs.Decode(value, protocol.MaxMessage, &b)
+		err := asNamed(key, value)
+		if err == nil {
+			err = jobs.Decode(value, protocol.MaxMessage, &b)
+		}
 		var rs []*jobs.Record
 		if err == nil {
 			rs, err = b.OpenWith(k.cfg.Network, storedBefore)
@@ -288,7 +291,7 @@ func (k *Keeper) load(s *shard) error {
 }
 
 // storedBefore trusts the signatures of what lies on this node's disk: they were verified
-// before it was written.
+// before it was written, and what has rotted since is found by its name.
 func storedBefore(jobs.NodeID, []byte, []byte) bool { return true }
 
 var errGone = errors.New("shard was handed over")

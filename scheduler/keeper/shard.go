@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -207,10 +208,24 @@ func pairsOf(ref protocol.ShardRef, rs []*jobs.Record) []disk.Pair {
 	var out []disk.Pair
 	for _, b := range jobs.Batches(rs) {
 		raw := jobs.Encode(b)
-		sum := jobs.Sum(raw)
-		out = append(out, disk.Pair{Key: append(recordPrefix(ref), sum[:16]...), Value: raw})
+		out = append(out, disk.Pair{Key: append(recordPrefix(ref), nameOf(raw)...), Value: raw})
 	}
 	return out
+}
+
+// nameOf is by what a group of records lies on disk.
+func nameOf(raw []byte) []byte {
+	sum := jobs.Sum(raw)
+	return sum[:16]
+}
+
+// asNamed is an error where what lies on disk is not what was put there: one flipped bit would make
+// another record of it, and its keepers would differ for ever.
+func asNamed(key, value []byte) error {
+	if !bytes.HasSuffix(key, nameOf(value)) {
+		return errors.New("it is not what was written")
+	}
+	return nil
 }
 
 // attachInline makes a reveal's tuples known where its payload came with it and is sound.

@@ -84,6 +84,9 @@ func (s *witness) begins(p *process, k *work, prog worker.Program, number uint64
 	if prog.Path != k.job.Head.Program.Digest.String() || string(data) != fmt.Sprint(k.first()+int64(number)) {
 		s.w.broke("I17", "%s runs %s on %q for input %d", p.name, prog.Path, data, number)
 	}
+	if !slices.Contains(p.profiles(), k.job.Head.Profile) {
+		s.w.broke("I17", "%s runs a program of profile %d, which its release does not know", p.name, k.job.Head.Profile)
+	}
 	ref := protocol.ShardRef{Job: k.job.ID, Shard: uint32(number / jobs.UnitsPerShard)}
 	s.leased(p, k, ref, uint16(number%jobs.UnitsPerShard))
 	before := inner(s.runs, k)[number]

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
@@ -30,6 +29,7 @@ type fate struct {
 	kinds                        []func(*world)
 	cuts                         []*cut
 	cheat                        bool // one submitter more, that is Byzantine
+	releases                     bool // nodes run two releases of the program
 	crowd                        int  // donors beside those who are there, whom everyone has heard of: work is given by lot
 }
 
@@ -75,15 +75,6 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	return f
 }
 
-// later draws what joined the menu after the first seeds had found something.
-func (f *fate) later(draw func(int) int, opt Options) {
-	asked := vice(slices.Index(viceNames[:], opt.Vice) + 1)
-	f.cheat = opt.Liars > 0 && (draw(2) == 0 || asked > cheats)
-	if draw(4) == 0 {
-		f.crowd = scheduler.Crowd + draw(100)
-	}
-}
-
 // cut is a set of pairs that do not reach each other, in one direction or both.
 type cut struct {
 	from, to map[*node]bool
@@ -126,6 +117,7 @@ func (w *world) storm() {
 func (w *world) heal() {
 	w.healed = true
 	w.fate.cuts = nil
+	w.modernise()
 	for _, n := range w.nodes {
 		n.disk.full, n.disk.broken, n.disk.locked, n.disk.drags, n.crawl, n.clog = false, false, false, false, false, 0
 		if n.p != nil {

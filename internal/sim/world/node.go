@@ -40,6 +40,7 @@ type node struct {
 	subnet string        // that it is seen in; empty for a private address
 	clog   time.Duration // until then what it sends and is sent is held back
 	jumped time.Duration // when somebody last set its calendar
+	newer  bool          // it runs the newer of two releases
 	crawl  bool          // its way into the network is a hundred times slower
 	runs   int           // processes so far
 	lives  int           // disks so far
@@ -72,6 +73,7 @@ func (w *world) add(name string, r role) *node {
 	if r.liar {
 		n.lie = w.drawLiar(n)
 	}
+	n.newer = w.fate.releases && w.draw(2) == 0
 	w.nodes = append(w.nodes, n)
 	return n
 }
@@ -162,7 +164,7 @@ func (p *process) main() {
 	if p.role.donates || p.role.submits && w.judges() { // who judges runs some units itself
 		p.worker = worker.New(worker.Config{
 			Network: network, Signer: p.node, Nonce: p.nonce, Keepers: p.asks(), Board: p.board, Blobs: p.view(), Disk: p.table('w'),
-			Runner: runner{p}, Profiles: []jobs.Profile{0}, Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
+			Runner: runner{p}, Profiles: p.profiles(), Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
 			Logger: log, Runtime: p.m,
 		})
 		if p.role.donates {

@@ -17,15 +17,16 @@ import (
 
 // work is one job, from the wish to the answers.
 type work struct {
-	w      *world
-	at     *node // its submitter
-	units  int
-	votes  int
-	takes  time.Duration // of a unit, on a usual node
-	dice   bool          // its program is not deterministic
-	leaves bool          // its submitter goes away once it is published
-	cancel bool          // its submitter does not want it any more, some time after
-	cheat  *cheat        // nil: its submitter is honest
+	w       *world
+	at      *node // its submitter
+	units   int
+	votes   int
+	takes   time.Duration // of a unit, on a usual node
+	dice    bool          // its program is not deterministic
+	leaves  bool          // its submitter goes away once it is published
+	profile jobs.Profile  // by which its program is run
+	cancel  bool          // its submitter does not want it any more, some time after
+	cheat   *cheat        // nil: its submitter is honest
 
 	job      *jobs.Job // nil until it is made
 	posted   bool
@@ -43,6 +44,9 @@ func (w *world) submit(at *node, i int) {
 		w: w, at: at, votes: votesOf(w.level()), accepted: map[uint64][32]byte{}, gave: map[uint64]jobs.Digest{},
 		takes: w.between(500*time.Millisecond, w.fate.unitTime), leaves: w.chance(w.fate.leavePPM),
 		dice: w.chance(w.fate.dicePPM), cancel: w.chance(w.fate.cancelPPM),
+	}
+	if w.fate.releases && w.draw(2) == 0 {
+		k.profile, at.newer = 1, true
 	}
 	k.units = w.fate.units / w.fate.submitters
 	if i == 0 {
@@ -120,7 +124,7 @@ func (k *work) create(p *process) error {
 	now := p.m.Date()
 	job, err := p.submitter.Create(p.ctx, submit.Spec{
 		Head: jobs.Head{
-			Created: now, Expires: now + 14*24*3600, Program: program, Policy: k.policy(), UnitTime: uint32(k.takes / time.Millisecond),
+			Created: now, Expires: now + 14*24*3600, Program: program, Profile: k.profile, Policy: k.policy(), UnitTime: uint32(k.takes / time.Millisecond),
 			Limits: jobs.Limits{Memory: 1 << 20, Output: 1 << 20, CPU: 3_600_000},
 		},
 		PerUnit: 1,

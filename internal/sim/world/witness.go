@@ -227,7 +227,7 @@ func (s *witness) stored(t table, key, value, old []byte, had bool) {
 			k.final = true
 		}
 	}
-	if had && t.name == 'k' && key[0] == 'r' && !bytes.Equal(old, value) {
+	if had && t.name == 'k' && key[0] == 'r' && !bytes.Equal(old, value) && sound(key, old) {
 		s.w.broke("I10", "%s replaces records it has", t.p.name)
 	}
 }
