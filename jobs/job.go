@@ -106,6 +106,7 @@ const (
 	MaxArgs       = 256
 	MaxName       = 100
 	MaxVotes      = 8 // revealed votes of a unit before keepers grant no more
+	ParanoidVotes = 7 // from as many networks
 	MaxLife       = 90 * 24 * time.Hour
 	MinLease      = 5 * time.Second
 	MaxLease      = time.Hour
@@ -246,9 +247,9 @@ func (p *Policy) validate() error {
 		return fmt.Errorf("unknown level %d", p.Level)
 	case p.Votes == 0 || p.Votes > MaxVotes:
 		return fmt.Errorf("%d votes: from 1 to %d", p.Votes, MaxVotes)
-	case p.Level == Trusted && p.Votes != 1, p.Level == Standard && p.Votes != 2:
+	case p.Level == Trusted && p.Votes != 1, p.Level == Standard && p.Votes != 2, p.Level == Paranoid && p.Votes != ParanoidVotes:
 		return fmt.Errorf("%d votes do not fit level %s", p.Votes, p.Level)
-	case p.Level >= Strong && p.Votes < 2:
+	case p.Level == Strong && p.Votes < 2:
 		return fmt.Errorf("%d votes do not fit level %s", p.Votes, p.Level)
 	case len(p.Trust) > 64:
 		return errors.New("more than 64 trusted peers")

@@ -62,7 +62,7 @@ func firstVotes(l jobs.Level) uint8 {
 	case jobs.Trusted:
 		return 1
 	case jobs.Paranoid:
-		return trust.ParanoidVotes
+		return jobs.ParanoidVotes
 	}
 	return 2
 }
@@ -90,8 +90,8 @@ func (v *view) level(l jobs.Level, units int) api.Level {
 // always are: what nobody else can vouch for the submitter runs itself.
 func (v *view) missing(l jobs.Level, votes int) string {
 	switch {
-	case l == jobs.Paranoid && v.networks < trust.ParanoidVotes:
-		return fmt.Sprintf("needs donors in %d networks, %d in sight", trust.ParanoidVotes, v.networks)
+	case l == jobs.Paranoid && v.networks < jobs.ParanoidVotes:
+		return fmt.Sprintf("needs donors in %d networks, %d in sight", jobs.ParanoidVotes, v.networks)
 	case l == jobs.Trusted && len(v.trust) == 0 && !v.here:
 		return "needs a peer that you name: --trust PEER"
 	case l == jobs.Trusted && len(v.donors) == 0 && !v.here:

@@ -19,7 +19,7 @@ func TestLevelsInView(t *testing.T) {
 	}
 	friend := []jobs.NodeID{{1}}
 	here, named, gone, spread := crowd(0, trust.Donor{}), crowd(1, trust.Donor{}), crowd(0, trust.Donor{}), crowd(scheduler.Crowd, trust.Donor{})
-	here.here, named.trust, gone.trust, spread.networks = true, friend, friend, trust.ParanoidVotes
+	here.here, named.trust, gone.trust, spread.networks = true, friend, friend, jobs.ParanoidVotes
 	for _, c := range []struct {
 		name    string
 		view    *view

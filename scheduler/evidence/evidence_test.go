@@ -188,6 +188,23 @@ func TestPartial(t *testing.T) {
 	}
 }
 
+// At strong nothing is final, and nobody has earned anything, before the submitter's last word.
+func TestNotFinal(t *testing.T) {
+	w := newWorld(t, 2, 2, jobs.Policy{Level: jobs.Strong, Votes: 2, Lease: 60}).agreeAll()
+	if r := check(t, w.file(), Options{}); r.Wrong != 1 || r.Pending != 1 {
+		t.Errorf("not final, and not asked for as it is: %+v", r)
+	}
+	r := check(t, w.file(), Options{Partial: true})
+	if !r.Valid() || r.Proved != 1 || r.Unfinal != 1 || len(r.Donors) != 2 || *r.Donors[keyOf("ann").ID()] != (Share{}) {
+		t.Errorf("not final: %+v", r)
+	}
+	answer := w.ledgers[0].Verdict(0).Votes[0].Reveal.Body.(*jobs.Reveal).Tuples
+	w.sign(w.submitter, 0, &jobs.Final{Answers: []jobs.Digest{answer}})
+	if r := check(t, w.file(), Options{}); !r.Valid() || r.Unfinal != 0 || r.Donors[keyOf("ann").ID()].Fuel == 0 {
+		t.Errorf("final: %+v", r)
+	}
+}
+
 func TestAnotherSubmitter(t *testing.T) {
 	r := check(t, newWorld(t, 1, 1, standard()).agreeAll().file(), Options{Submitter: keyOf("somebody").ID()})
 	if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), "the head: the job is signed by 12D3") {

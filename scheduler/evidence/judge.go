@@ -30,7 +30,8 @@ func (c *checker) unit(n int) error {
 		return nil
 	}
 	_, said := c.ledger.Final(n)
-	if !said && c.job.Head.Policy.Level >= jobs.Strong {
+	final := said || c.job.Head.Policy.Level < jobs.Strong
+	if !final {
 		r.Unfinal++
 	}
 	if said && !v.Settled() {
@@ -40,14 +41,15 @@ func (c *checker) unit(n int) error {
 	if what := unmet(c.ledger, v, u.Standing); what != "" {
 		r.find(where, "%s", what)
 	}
-	c.count(u)
+	c.count(u, final)
 	if c.o.Unit != nil {
 		return c.o.Unit(u)
 	}
 	return nil
 }
 
-func (c *checker) count(u *Unit) {
+// count adds a proved unit to the report. One that is not final has earned nobody anything yet.
+func (c *checker) count(u *Unit, final bool) {
 	r, v := c.report, u.Verdict
 	r.Proved++
 	switch u.Standing {
@@ -64,7 +66,9 @@ func (c *checker) count(u *Unit) {
 		if r.Donors[id] == nil {
 			r.Donors[id] = &Share{}
 		}
-		r.Donors[id].Add(s)
+		if final {
+			r.Donors[id].Add(s)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ func policies() []policy {
 		{name: "strong", level: jobs.Strong, votes: 2, foreign: true, plan: PlanOf(jobs.Strong)},
 		{name: "strong, left", level: jobs.Strong, votes: 2, away: true, plan: PlanOf(jobs.Strong)},
 		{name: "M10 (notes)", level: jobs.Strong, votes: 2, plan: Plan{Quiet: 0.1, Alarm: 1, Late: 0.05}},
-		{name: "paranoid", level: jobs.Paranoid, votes: ParanoidVotes},
+		{name: "paranoid", level: jobs.Paranoid, votes: jobs.ParanoidVotes},
 	}
 }
 

@@ -53,16 +53,13 @@ type Rule struct {
 // OneInAMillion is what an answer of strong must weigh: log2(999,999) bits.
 const OneInAMillion Weight = 19932
 
-// ParanoidVotes is how many voters, from as many networks, paranoid asks for.
-const ParanoidVotes = 7
-
 // RuleOf is the rule of a level with the first round that the job's policy names.
 func RuleOf(p jobs.Policy) Rule {
 	switch p.Level {
 	case jobs.Strong:
 		return Rule{First: int(p.Votes), Need: OneInAMillion}
 	case jobs.Paranoid:
-		return Rule{First: ParanoidVotes, Unanimous: true, Networks: true}
+		return Rule{First: jobs.ParanoidVotes, Unanimous: true, Networks: true}
 	}
 	return Rule{First: int(p.Votes)}
 }

@@ -47,7 +47,7 @@ func TestWeights(t *testing.T) {
 }
 
 func TestDecide(t *testing.T) {
-	paranoid := RuleOf(jobs.Policy{Level: jobs.Paranoid, Votes: ParanoidVotes})
+	paranoid := RuleOf(jobs.Policy{Level: jobs.Paranoid, Votes: jobs.ParanoidVotes})
 	var seven []Vote
 	for i := byte(1); i <= 7; i++ {
 		seven = append(seven, from(string('a'+rune(i)), vote(i, 1)))

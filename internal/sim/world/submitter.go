@@ -12,7 +12,6 @@ import (
 	"github.com/shoalgrid/shoal/jobs/collect"
 	"github.com/shoalgrid/shoal/jobs/submit"
 	"github.com/shoalgrid/shoal/scheduler/evidence"
-	"github.com/shoalgrid/shoal/scheduler/trust"
 )
 
 // work is one job, from the wish to the answers.
@@ -159,7 +158,7 @@ func votesOf(l jobs.Level) int {
 	case jobs.Trusted:
 		return 1
 	case jobs.Paranoid:
-		return trust.ParanoidVotes
+		return jobs.ParanoidVotes
 	}
 	return 2
 }
