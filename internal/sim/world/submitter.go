@@ -88,8 +88,8 @@ func (k *work) live(p *process) {
 		p.m.Check()
 	}
 	p.m.Go(func() { k.replace(p) })
-	if k.cancel {
-		_ = strand.Sleep(p.ctx, p.m, k.w.between(0, 2*k.takes*time.Duration(k.units)))
+	if k.cancel { // while the job goes on, or when it is done; a long one, too, before the world gives it up
+		_ = strand.Sleep(p.ctx, p.m, k.w.between(0, min(2*k.takes*time.Duration(k.units), k.w.opt.Limit/2)))
 		k.w.tell("%s cancels its job", p.name)
 		for {
 			if _, err := p.submitter.Control(p.ctx, k.job, &jobs.Control{Number: 1, Act: jobs.ActCancel}); err == nil {
