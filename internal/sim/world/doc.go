@@ -10,9 +10,11 @@
 //	blobs.go       bytes by name
 //	guest.go       the programs, which are the one thing that is not real: an oracle in their place
 //	submitter.go   the life of a job at its submitter's
-//	liars.go       nodes that lie, hoard, copy, withhold, flood
+//	vices.go       how nodes lie, by name: as workers (liars.go, thief.go, keys.go), as keepers
+//	               (keepers.go), as submitters (cheats.go), and beside the protocol (attack.go)
 //	faults.go      what goes wrong, and when
 //	weather.go     slow ways, slow and stubborn disks, what stands still
+//	decay.go       what rots, and which release runs
 //	witness.go     what is seen of every message, execution and write
 //	invariants.go  what must hold, and where each is looked at:
 //	answers.go     of what was accepted           causes.go    of executions, and why there is another
