@@ -35,6 +35,7 @@ func TestGrid(t *testing.T) {
 		{"a strong job's submitter is away", honest, gridIsNotFinalAlone},
 		{"one of five donors copies", faulty, gridPaysNoThief},
 		{"two machines of one key", honest, gridObeysEitherMachine},
+		{"answers at home", honest, gridLeavesAnswersAtHome},
 		{"large blobs", honest, gridMovesLargeBlobs},
 		{"inputs that fail", honest, gridReportsFailures},
 		{"one node", honest, gridOfOne},

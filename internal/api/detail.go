@@ -4,12 +4,12 @@ import "encoding/json"
 
 // How much a Detail tells at most.
 const (
-	DefaultCells   = 480
-	MaxCells       = 2048
-	MaxShares      = 32
-	MaxFailures    = 32
-	MaxHolders     = 32
-	MaxHeldUnits   = 32 // of each holder that are told by number
+	DefaultCells = 480
+	MaxCells     = 2048
+	MaxShares    = 32
+	MaxFailures  = 32
+	MaxHolders   = 32
+	MaxHeldUnits = 32 // of each holder that are told by number
 )
 
 // Detail is a job as the page shows it: bounded, however large the job is.

@@ -118,6 +118,11 @@ func (n *Node) resolve(ctx context.Context, ref string) (*jobs.Job, error) {
 			found = append(found, j)
 		}
 	}
+	if len(found) == 0 && ref != "" {
+		if found, err = collect.Kept(n.table("results"), n.network, ref); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case ref == "" || len(found) == 0 && len(ref) != jobs.JobIDLen:
 		return nil, n.notHere(ref)

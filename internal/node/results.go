@@ -16,32 +16,45 @@ import (
 )
 
 // collected finds a job whose answers are asked for, and with settle waits a while for what its
-// keepers have decided already.
-func (n *Node) collected(ctx context.Context, ref string, settle bool) (*collecting, error) {
+// keepers have decided already. Where no node runs, what this home holds is all there is.
+func (n *Node) collected(ctx context.Context, ref string, settle bool) (c *collecting, alone bool, err error) {
 	job, err := n.resolve(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	c := n.follow(job)
-	if !c.Complete() && !n.awaitRunning(ctx) {
-		return nil, &api.Error{
-			Code: api.CodeNoNode, Message: "no node is running, and not every answer of job " + job.ID.Short() + " is collected in this home",
-			Hint: "start one with: shoal donate, or: shoal up; then ask again",
-		}
+	c = n.follow(job)
+	if c.Complete() {
+		return c, false, nil
 	}
-	if settle && !c.Complete() {
+	if !n.awaitRunning(ctx) {
+		return c, !n.reading(c).Final, nil
+	}
+	if settle {
 		n.catchUp(ctx, c)
 	}
-	return c, nil
+	return c, false, nil
+}
+
+// notAllHere is that answers are asked of a home without a node that does not hold them all.
+func notAllHere(job *jobs.Job) error {
+	return &api.Error{
+		Code: api.CodeNoNode, Message: "no node is running, and not every answer of job " + job.ID.Short() + " is collected in this home",
+		Hint: "start one with: shoal donate, or: shoal up; then ask again",
+	}
 }
 
 // Evidence writes the records that prove a job's accepted answers.
 func (n *Node) Evidence(ctx context.Context, ref string, w io.Writer) error {
-	c, err := n.collected(ctx, ref, true)
+	c, alone, err := n.collected(ctx, ref, true)
 	if err != nil {
 		return err
 	}
-	return c.Evidence(ctx, w)
+	if err := c.Evidence(ctx, w); err != nil && alone {
+		return notAllHere(c.Job())
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // borrowed is how long what somebody runs again is held here.
@@ -73,10 +86,34 @@ func (n *Node) Fetch(ctx context.Context, job string, b api.Blob) error {
 
 // Results gives a job's answers in input order.
 func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
-	c, err := n.collected(ctx, ref, !o.Follow)
-	if err != nil {
+	c, alone, err := n.collected(ctx, ref, !o.Follow)
+	switch {
+	case err != nil:
+		return err
+	case !alone:
+		return n.give(ctx, c, o, f)
+	case o.Follow:
+		return notAllHere(c.Job())
+	}
+	return n.giveAlone(ctx, c, o, f)
+}
+
+// giveAlone gives what a home without a node holds of a job, and then says that this is not all.
+func (n *Node) giveAlone(ctx context.Context, c *collecting, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
+	var refused error // by whoever takes the answers
+	err := n.give(ctx, c, o, func(r api.Result, output io.Reader) error {
+		refused = f(r, output)
+		return refused
+	})
+	noInput := err != nil && api.AsError(err).Code == api.CodeNotFound
+	if refused != nil || noInput || ctx.Err() != nil || err == nil && o.Input > 0 {
 		return err
 	}
+	return notAllHere(c.Job())
+}
+
+// give gives a job's answers.
+func (n *Node) give(ctx context.Context, c *collecting, o api.ResultsOptions, f func(api.Result, io.Reader) error) error {
 	job := c.Job()
 	following, stop := context.WithCancel(ctx)
 	defer stop()
@@ -97,7 +134,7 @@ func (n *Node) Results(ctx context.Context, ref string, o api.ResultsOptions, f 
 	if o.Input > 0 {
 		return n.oneResult(ctx, c, uint64(o.Input)-1, o.Provisional, each)
 	}
-	err = c.Each(following, collect.Which{Follow: o.Follow, Provisional: o.Provisional}, each)
+	err := c.Each(following, collect.Which{Follow: o.Follow, Provisional: o.Provisional}, each)
 	if o.Follow && ctx.Err() == nil && following.Err() != nil && errors.Is(err, context.Canceled) {
 		return c.Each(ctx, collect.Which{Provisional: o.Provisional}, each) // it ended short: give what there is
 	}

@@ -164,7 +164,7 @@ func (c *Collector) acceptFrom(ctx context.Context, ref protocol.ShardRef, m *jo
 	if len(done) == 0 {
 		return left, err
 	}
-	if perr := c.cfg.Disk.Put(ctx, proofs.pairs...); perr != nil {
+	if perr := c.cfg.Disk.Put(ctx, append(proofs.pairs, c.toKeep(ref)...)...); perr != nil {
 		return todo, perr
 	}
 	c.countAll(ref, done)
@@ -193,6 +193,7 @@ func (c *Collector) countAll(ref protocol.ShardRef, done []judged) {
 	for _, x := range done {
 		c.accept(ref.Shard, x.number, x.unit)
 	}
+	c.manifests[ref.Shard].kept = true // written with them
 	c.recount(ref.Shard)
 }
 

@@ -328,6 +328,7 @@ func (c *Collector) ripe(s scheduler.State) bool {
 type listed struct {
 	manifest *jobs.Manifest
 	path     []jobs.Digest
+	kept     bool // it is on this home's disk
 }
 
 // manifest gives a shard's manifest.
@@ -346,9 +347,14 @@ func (c *Collector) listed(ctx context.Context, ref protocol.ShardRef) (*listed,
 	if m != nil {
 		return m, nil
 	}
-	m = &listed{}
+	m = &listed{kept: true}
 	if c.cfg.Manifest != nil {
 		m.manifest, m.path, _ = c.cfg.Manifest(ref.Shard) // the keepers have it too
+	}
+	if m.manifest == nil {
+		if m = c.stored(ref.Shard); m == nil {
+			m = &listed{}
+		}
 	}
 	if m.manifest == nil {
 		d, err := c.cfg.Keepers.Describe(ctx, ref)

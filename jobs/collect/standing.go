@@ -22,6 +22,9 @@ func (c *Collector) keepJudged(ctx context.Context, ref protocol.ShardRef, l *sc
 		proofs.unit(x.number)
 		proofs.pairs = append(proofs.pairs, disk.Pair{Key: unitKey(ref, x.number), Value: jobs.Encode(x.unit)})
 	}
+	if len(done) > 0 {
+		proofs.pairs = append(proofs.pairs, c.toKeep(ref)...)
+	}
 	changes := c.trial.changes(ref, looked)
 	if err := c.cfg.Disk.Put(ctx, append(proofs.pairs, changes...)...); err != nil {
 		c.trial.unwritten(changes)
