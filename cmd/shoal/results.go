@@ -18,7 +18,8 @@ func (p *program) resultsCommand() *cobra.Command {
 		Short: "deliver the answers of a job, in input order",
 		Long: `Gives the answers there are. Exit code 6 says that some inputs are still open, 5 that
 some have failed. Any node can fetch the answers of any job by its id; those of a job at
-level strong are final only when its submitter's node has judged them all.`,
+level strong are final only when its submitter's node has judged them all. Where no node
+runs it gives what this home has collected; exit code 3 then says that this is not all.`,
 		Example: `  shoal results b5f3k2qa > out                     byte for byte, in input order
   shoal results b5f3k2qa -d out                    one file an input
   shoal results b5f3k2qa --output jsonl            one object an input, failures too
