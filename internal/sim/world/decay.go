@@ -13,8 +13,14 @@ import (
 
 // later draws what joined the menu after the first seeds had found something.
 func (f *fate) later(draw func(int) int, opt Options) {
+	if opt.Early {
+		return
+	}
 	asked := vice(slices.Index(viceNames[:], opt.Vice) + 1)
 	f.cheat = opt.Liars > 0 && (draw(2) == 0 || asked > cheats)
+	if opt.Calm {
+		return
+	}
 	if draw(4) == 0 {
 		f.crowd = scheduler.Crowd + draw(100)
 	}

@@ -65,13 +65,14 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	if opt.Calm {
 		f.unitTime, f.leavePPM, f.dicePPM, f.cancelPPM, f.until = 10*time.Second, 0, 0, 0, time.Minute
 		f.kinds = nil
+		if opt.Liars > 0 {
+			f.later(draw, opt)
+		}
 		return f
 	}
 	f.lossPPM, f.twicePPM, f.slowPPM, f.crashPPM, f.emptyPPM = loss, twice, slow, crash, empty
 	f.driftPPM, f.clockOff, f.weather = drift, time.Duration(off)*time.Second, weather
-	if !opt.Early {
-		f.later(draw, opt)
-	}
+	f.later(draw, opt)
 	return f
 }
 

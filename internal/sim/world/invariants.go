@@ -88,6 +88,7 @@ func (w *world) judge() {
 		}
 	}
 	w.agreeing()
+	w.standing()
 }
 
 // posted holds I22 of a board: of one submitter it has so many jobs, and no more.
