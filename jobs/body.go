@@ -248,7 +248,7 @@ func validateBody(body any) error {
 		if (len(b.Inline) > 0) == !b.Payload.Digest.IsZero() {
 			return errors.New("a reveal has its payload inline or as a blob")
 		}
-		return within("seals", len(b.Seals), 4*MaxVotes)
+		return within("seals", len(b.Seals), MaxSeals)
 	case *Control:
 		if b.Act < ActCancel || b.Act > ActExtend {
 			return fmt.Errorf("unknown act %d", b.Act)

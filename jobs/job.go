@@ -30,6 +30,17 @@ var levelNames = map[Level]string{Trusted: "trusted", Standard: "standard", Stro
 // String is the level's name on the command line.
 func (l Level) String() string { return levelNames[l] }
 
+// Votes is how many replicas a unit is given at first.
+func (l Level) Votes() uint8 {
+	switch l {
+	case Trusted:
+		return 1
+	case Paranoid:
+		return ParanoidVotes
+	}
+	return 2
+}
+
 // ParseLevel reads the name of a level.
 func ParseLevel(s string) (Level, error) {
 	for l, name := range levelNames {
@@ -105,13 +116,21 @@ const (
 	MaxOutput     = 16 << 30
 	MaxArgs       = 256
 	MaxName       = 100
-	MaxVotes      = 8 // revealed votes of a unit before keepers grant no more
-	ParanoidVotes = 7 // from as many networks
+	MaxVotes      = 8            // revealed votes of a unit before keepers grant no more
+	ParanoidVotes = 7            // from as many networks
+	MaxTrust      = 64           // peers whose word is enough
+	MaxSeals      = 4 * MaxVotes // of others that a reveal names
 	MaxLife       = 90 * 24 * time.Hour
 	MinLease      = 5 * time.Second
 	MaxLease      = time.Hour
 	MaxCPU        = 24 * time.Hour
 	MaxNetwork    = 64
+)
+
+// What a head says where its submitter wishes nothing else.
+const (
+	DefaultLife  = 14 * 24 * time.Hour
+	DefaultLease = 2 * time.Minute
 )
 
 // SignedHead is a head with its submitter's signature.
@@ -247,12 +266,10 @@ func (p *Policy) validate() error {
 		return fmt.Errorf("unknown level %d", p.Level)
 	case p.Votes == 0 || p.Votes > MaxVotes:
 		return fmt.Errorf("%d votes: from 1 to %d", p.Votes, MaxVotes)
-	case p.Level == Trusted && p.Votes != 1, p.Level == Standard && p.Votes != 2, p.Level == Paranoid && p.Votes != ParanoidVotes:
+	case p.Votes < p.Level.Votes(), p.Level != Strong && p.Votes > p.Level.Votes():
 		return fmt.Errorf("%d votes do not fit level %s", p.Votes, p.Level)
-	case p.Level == Strong && p.Votes < 2:
-		return fmt.Errorf("%d votes do not fit level %s", p.Votes, p.Level)
-	case len(p.Trust) > 64:
-		return errors.New("more than 64 trusted peers")
+	case len(p.Trust) > MaxTrust:
+		return fmt.Errorf("more than %d trusted peers", MaxTrust)
 	case lease < MinLease || lease > MaxLease:
 		return fmt.Errorf("lease of %s: from %s to %s", lease, MinLease, MaxLease)
 	}

@@ -52,6 +52,9 @@ type account struct {
 
 const accountPrefix = 'd'
 
+// maxRow bounds a small record of this worker's own as it is read from disk, in bytes.
+const maxRow = 1 << 10
+
 // dealing is a row on disk.
 type dealing struct {
 	_                                   struct{} `cbor:",toarray"`
@@ -174,7 +177,7 @@ func (a *account) read(k *keyed) (bool, error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	return true, jobs.Decode(raw, 1<<10, &k.dealing)
+	return true, jobs.Decode(raw, maxRow, &k.dealing)
 }
 
 // fold adds the days up to last to what was earlier.
@@ -221,7 +224,7 @@ func (a *account) fold(ctx context.Context, last uint32) error {
 func (a *account) each(f func(day uint32, s jobs.NodeID, d dealing)) error {
 	return a.disk.Scan([]byte{accountPrefix}, func(key, value []byte) error {
 		var d dealing
-		if err := jobs.Decode(value, 1<<10, &d); err != nil {
+		if err := jobs.Decode(value, maxRow, &d); err != nil {
 			return err
 		}
 		f(binary.BigEndian.Uint32(key[1:]), jobs.NodeID(key[5:]), d)

@@ -11,8 +11,8 @@ import (
 )
 
 // vouch notes in results of this node's own job, before they are first told, which seals of others
-// there are: of those who say the same only they did not copy it. Where
-// no keeper answers, they are not named.
+// there are: of those who say the same only they did not copy it. Where no keeper answers, they are
+// not named.
 func (st *settler) vouch(ctx context.Context, rs []*result) error {
 	var own []*result
 	var units []uint16
@@ -45,7 +45,7 @@ func (st *settler) vouch(ctx context.Context, rs []*result) error {
 	for _, r := range own {
 		r.Revealed = true
 		for _, s := range read {
-			if b, ok := s.Body.(*jobs.Seal); ok && b.Unit == r.Hold.Unit && len(r.Seals) < 4*jobs.MaxVotes {
+			if b, ok := s.Body.(*jobs.Seal); ok && b.Unit == r.Hold.Unit && len(r.Seals) < jobs.MaxSeals {
 				r.Seals = append(r.Seals, s.ID)
 			}
 		}
@@ -74,7 +74,7 @@ func (st *settler) revealAll(ctx context.Context, ready []jobs.Hold, seals map[u
 	for _, h := range ready {
 		if r := st.results[h.Unit]; r != nil && !r.Revealed && !r.Own {
 			r.Seals, r.Revealed = seals[h.Unit], true
-			r.Seals = r.Seals[:min(len(r.Seals), 4*jobs.MaxVotes)]
+			r.Seals = r.Seals[:min(len(r.Seals), jobs.MaxSeals)]
 			rs = append(rs, r)
 			pairs = append(pairs, r.pair())
 		}

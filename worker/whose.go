@@ -173,7 +173,7 @@ func (w *Worker) recallShares() error {
 	choice := w.shares.Choice()
 	err := w.cfg.Disk.Scan([]byte{sharePrefix}, func(key, value []byte) error {
 		var row shareRow
-		if len(key) != 2+len(jobs.NodeID{}) || jobs.Decode(value, 1<<10, &row) != nil {
+		if len(key) != 2+len(jobs.NodeID{}) || jobs.Decode(value, maxRow, &row) != nil {
 			return nil
 		}
 		w.shares.Recall(shares.Row{Followed: key[1] == 1, Submitter: jobs.NodeID(key[2:]), Lead: row.Lead, At: row.At})

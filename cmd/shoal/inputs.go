@@ -41,7 +41,7 @@ type jobFlags struct {
 
 func addJobFlags(set *pflag.FlagSet) *jobFlags {
 	f := &jobFlags{set: set, memory: wasm.DefaultMemory, maxOutput: wasm.DefaultOutput}
-	f.time.Duration, f.lease.Duration, f.expires.Duration = wasm.DefaultCPU, 2*time.Minute, 14*24*time.Hour
+	f.time.Duration, f.lease.Duration, f.expires.Duration = wasm.DefaultCPU, jobs.DefaultLease, jobs.DefaultLife
 	set.StringVar(&f.lines, "lines", "", "each line of `FILE` is an input; - is stdin")
 	set.StringVar(&f.span, "range", "", "each number from A to B is an input: `A..B`")
 	set.StringArrayVar(&f.data, "data", nil, "`FILE` that every input sees at /data/NAME")

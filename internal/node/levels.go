@@ -56,20 +56,9 @@ type view struct {
 	trust    []jobs.NodeID // whom the submitter names
 }
 
-// firstVotes is how many votes a level asks for at first.
-func firstVotes(l jobs.Level) uint8 {
-	switch l {
-	case jobs.Trusted:
-		return 1
-	case jobs.Paranoid:
-		return jobs.ParanoidVotes
-	}
-	return 2
-}
-
 // level is what a level costs among those in view.
 func (v *view) level(l jobs.Level, units int) api.Level {
-	policy := jobs.Policy{Level: l, Votes: firstVotes(l)}
+	policy := jobs.Policy{Level: l, Votes: l.Votes()}
 	cost := trust.Estimate(policy, v.known, units)
 	out := api.Level{
 		Level: l.String(), Donors: len(v.donors), Networks: v.networks, ByLot: len(v.donors) >= scheduler.Crowd && l != jobs.Trusted,

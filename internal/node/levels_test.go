@@ -45,7 +45,7 @@ func TestLevelsInView(t *testing.T) {
 		if got.Missing != c.missing || got.Possible != (c.missing == "") || got.OwnShare > 0.5 != c.own || got.ByLot != c.lot {
 			t.Errorf("%s, %s: %+v", c.name, c.level, got)
 		}
-		if final := c.level < jobs.Strong; got.AwayFinal != final || got.AwayExecutions != float64(firstVotes(c.level)) {
+		if final := c.level < jobs.Strong; got.AwayFinal != final || got.AwayExecutions != float64(c.level.Votes()) {
 			t.Errorf("%s, %s, without its submitter: %+v", c.name, c.level, got)
 		}
 	}

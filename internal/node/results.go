@@ -179,9 +179,12 @@ func (n *Node) stopWhenFinal(ctx context.Context, c *collecting, stop context.Ca
 	}
 }
 
+// catchUpFor is the longest that somebody who asks for answers waits for those of a large job.
+const catchUpFor = 2 * time.Minute
+
 // catchUp waits a while for what the keepers have decided already to be collected.
 func (n *Node) catchUp(ctx context.Context, c *collecting) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, catchUpFor)
 	defer cancel()
 	for ctx.Err() == nil {
 		changed := c.Changed()

@@ -17,12 +17,6 @@ import (
 	"github.com/shoalgrid/shoal/wasm"
 )
 
-// Defaults of a job (DESIGN §5).
-const (
-	defaultExpires = 14 * 24 * time.Hour
-	defaultLease   = 2 * time.Minute
-)
-
 // readInputs reads what a submission names.
 func (n *Node) readInputs(s *api.Submission, lines io.Reader) (*submit.Inputs, error) {
 	var in *submit.Inputs
@@ -88,7 +82,7 @@ func refused(name string, err error) error {
 // headOf makes the head that a submission asks for.
 func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs.Head, error) {
 	h := jobs.Head{
-		Created: now.Unix(), Expires: now.Add(cmp.Or(s.Expires, defaultExpires)).Unix(),
+		Created: now.Unix(), Expires: now.Add(cmp.Or(s.Expires, jobs.DefaultLife)).Unix(),
 		Name: s.Name, Description: s.Description, Program: program, Args: s.Args, Seed: s.Seed,
 		Limits: jobs.Limits{
 			Memory: cmp.Or(s.Memory, wasm.DefaultMemory), Output: cmp.Or(s.Output, wasm.DefaultOutput), Fuel: s.Fuel,
@@ -123,7 +117,7 @@ func (n *Node) headOf(s *api.Submission, program jobs.Blob, now time.Time) (jobs
 // policyOf is how a submission wants its answers checked. Who names peers to trust wants no more than
 // their word, unless it says so.
 func policyOf(s *api.Submission) (jobs.Policy, error) {
-	p := jobs.Policy{Level: jobs.Standard, Lease: uint32(cmp.Or(s.Lease, defaultLease) / time.Second)}
+	p := jobs.Policy{Level: jobs.Standard, Lease: uint32(cmp.Or(s.Lease, jobs.DefaultLease) / time.Second)}
 	for _, t := range s.Trust {
 		id, err := jobs.ParseNodeID(t)
 		if err != nil {
@@ -141,7 +135,7 @@ func policyOf(s *api.Submission) (jobs.Policy, error) {
 	case len(p.Trust) > 0:
 		p.Level = jobs.Trusted
 	}
-	p.Votes = firstVotes(p.Level)
+	p.Votes = p.Level.Votes()
 	return p, nil
 }
 

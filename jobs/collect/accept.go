@@ -274,9 +274,12 @@ func (c *Collector) keepNames(ctx context.Context, ref protocol.ShardRef, u *job
 	}
 }
 
-// keepUntil is how long what was collected is held here.
+// keepAnswers is how long what was collected is held here after its job has expired.
+const keepAnswers = 90 * 24 * time.Hour
+
+// keepUntil is until when what was collected is held here.
 func (c *Collector) keepUntil() time.Time {
-	return time.Unix(c.job.Head.Expires, 0).Add(90 * 24 * time.Hour)
+	return time.Unix(c.job.Head.Expires, 0).Add(keepAnswers)
 }
 
 // answers reports whether a vote has every answer of a verdict.

@@ -55,9 +55,14 @@ type quiet struct {
 	since time.Time
 }
 
-// patience is how long the submitter waits for somebody new before it runs a unit itself: five
-// leases, which is ten minutes where nothing else was asked for, and never more.
-func (t *trial) patience() time.Duration { return min(5*t.lease, 10*time.Minute) }
+// The submitter waits for somebody new before it runs a unit itself: so many leases, which is ten
+// minutes where nothing else was asked for, and never more.
+const (
+	patientLeases = 5
+	mostPatience  = patientLeases * jobs.DefaultLease
+)
+
+func (t *trial) patience() time.Duration { return min(patientLeases*t.lease, mostPatience) }
 
 func unitOf(ref protocol.ShardRef, n uint16) uint32 { return ref.Shard*jobs.UnitsPerShard + uint32(n) }
 

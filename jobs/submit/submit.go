@@ -4,6 +4,7 @@
 package submit
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -155,7 +156,7 @@ func (s *Submitter) Create(ctx context.Context, spec Spec) (*jobs.Job, error) {
 	split := jobs.Splitter{
 		PerUnit: spec.PerUnit, Ramp: spec.Ramp,
 		PutPack: func(pack []byte) (jobs.Blob, error) {
-			b, err := s.cfg.Blobs.Put(bytesReader(pack), jobs.MaxPack)
+			b, err := s.cfg.Blobs.Put(bytes.NewReader(pack), jobs.MaxPack)
 			if err != nil {
 				return b, err
 			}
