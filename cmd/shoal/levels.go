@@ -74,8 +74,13 @@ func (u *ui) levels(list []api.Level) {
 		u.say("    promises    %s", p.Promises)
 		u.say("    against     %s", p.Against)
 		u.say("    cannot      %s", p.Cannot)
-		u.say("    if you go   %.2f executions an answer come in; %s", l.AwayExecutions, p.IfYouLeave)
+		u.ifYouGo(l)
 	}
+}
+
+// ifYouGo says what a level is worth to a submitter that leaves after publishing.
+func (u *ui) ifYouGo(l api.Level) {
+	u.say("    if you go   %.2f executions an answer come in; %s", l.AwayExecutions, pledgeOf(l).IfYouLeave)
 }
 
 // chosenLevel says what the level of a job that was just submitted is worth, and what another
@@ -92,6 +97,7 @@ func (u *ui) chosenLevel(list []api.Level) {
 		u.say("    promises    %s", p.Promises)
 		u.say("    against     %s", p.Against)
 		u.say("    cannot      %s", p.Cannot)
+		u.ifYouGo(l)
 		if !l.AwayFinal {
 			u.say("its answers are final when this node has judged them all: keep it running, or come back")
 		}

@@ -81,9 +81,9 @@ func (j *Judge) begin(job *jobs.Job) (*trial, error) {
 	if err != nil || !ok {
 		return t, err
 	}
-	var s trust.Suspicion
-	if err := jobs.Decode(raw, protocol.MaxMessage, &s); err != nil {
-		return nil, err
+	s, err := trust.ReadSuspicion(raw)
+	if err != nil {
+		return nil, fmt.Errorf("what job %s has seen of lies: %w", job.ID.Short(), err)
 	}
 	t.accept.Restore(s)
 	return t, nil

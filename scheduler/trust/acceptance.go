@@ -2,40 +2,10 @@ package trust
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/shoalgrid/shoal/jobs"
 )
-
-// Plan says how often answers that stand are voted on again: how many voters more than the least
-// an answer needs, as an average over units. Which units is up to the submitter's secret coin.
-type Plan struct {
-	Quiet   float64 // while nobody dissents
-	Dissent float64 // more for each dissent of a proven donor …
-	Most    float64 // … up to this
-	Alarm   float64 // once donors were proved to have lied together …
-	Ring    float64 // … and more for each time again, up to twice that
-	Doubt   int     // of a dissenter's last units, so many get one more
-	Late    float64 // share of what late votes decided that the submitter runs itself
-}
-
-// PlanOf is the plan of a level. Only strong looks twice. Its numbers are the outcome of a search
-// (RATIONALE, "Why are strong's votes asked for one after the other?").
-func PlanOf(l jobs.Level) Plan {
-	if l != jobs.Strong {
-		return Plan{}
-	}
-	return Plan{Quiet: 0.05, Dissent: 0.005, Most: 0.15, Alarm: 1, Ring: 0.01, Doubt: 16, Late: 0.05}
-}
-
-// Suspicion is what a job has seen of lies, and what that cost.
-type Suspicion struct {
-	_       struct{} `cbor:",toarray"`
-	Dissent uint32   // wrong votes of proven donors, each alone with its answer
-	Rings   uint32   // units about which donors were proved to have lied together
-	Spent   uint32   // votes asked for because of a ring
-}
 
 // Acceptance is the state of one job's acceptance. It is not safe for concurrent use.
 type Acceptance struct {
@@ -48,6 +18,7 @@ type Acceptance struct {
 	number  map[jobs.NodeID]uint32
 	leaning map[uint32][]uint32 // units that a donor was credited for
 	again   map[uint32]bool     // units whose answers may stand no more
+	doubted int                 // units that have one more vote because of doubt
 	rate    float64             // of extra voters, when units were looked through last
 	seen    Suspicion
 }
@@ -78,40 +49,6 @@ func NewAcceptance(rule Rule, plan Plan, coin Coin, book *Book, units int) *Acce
 // Suspicion is what the job has seen of lies.
 func (a *Acceptance) Suspicion() Suspicion { return a.seen }
 
-// Rate is the average number of voters more than the least that answers need now. It grows with
-// what was seen.
-func (a *Acceptance) Rate() float64 {
-	r := max(a.plan.Quiet, min(a.plan.Quiet+a.plan.Dissent*float64(a.seen.Dissent), a.plan.Most))
-	if a.seen.Rings > 0 {
-		r = max(r, min(a.plan.Alarm+a.plan.Ring*float64(a.seen.Rings-1), 2*a.plan.Alarm))
-	}
-	return r
-}
-
-// Degraded reports that donors lied together and the budget for looking again at answers that
-// stood before, one vote for each unit of the job, is spent: from now on only what leaned on a
-// liar is looked at again.
-func (a *Acceptance) Degraded() bool { return a.seen.Rings > 0 && int(a.seen.Spent) >= len(a.units) }
-
-// extra is how many voters more than the least a unit needs now. What was asked for once stays so.
-func (a *Acceptance) extra(n uint32) int {
-	u := &a.units[n]
-	least := max(int(u.extra), int(u.doubt))
-	if u.stood && a.Degraded() {
-		return least
-	}
-	whole, part := math.Modf(a.Rate())
-	if part > 0 {
-		if u.lot == 0 {
-			u.lot = float32(1 + a.coin.toss(n, auditLot))
-		}
-		if float64(u.lot-1) < part {
-			whole++
-		}
-	}
-	return max(int(whole), least)
-}
-
 // Judge decides about a unit by all its votes, and draws the consequences for their authors.
 func (a *Acceptance) Judge(n uint32, votes []Vote) Decision {
 	delete(a.again, n)
@@ -130,8 +67,12 @@ func (a *Acceptance) Judge(n uint32, votes []Vote) Decision {
 	}
 	u.accepted = d.Step == Accept
 	if u.accepted {
+		first, before := !u.stood, a.seen
 		u.stood, u.own = true, d.Own
 		a.settle(n, votes, d)
+		if first && a.seen.Rings == before.Rings && a.seen.Dissent == before.Dissent {
+			a.seen.Calm++
+		}
 	}
 	return d
 }
@@ -156,6 +97,7 @@ func (a *Acceptance) settle(n uint32, votes []Vote, d Decision) {
 	rings := a.rings(votes, d.Answer, fell)
 	if len(rings) > 0 {
 		a.seen.Rings++
+		a.seen.Calm = 0
 	}
 	for _, v := range votes {
 		if v.Own {
@@ -171,9 +113,19 @@ func (a *Acceptance) settle(n uint32, votes []Vote, d Decision) {
 			!slices.Contains(u.right, id) && !slices.Contains(u.wrong, id):
 			u.right = append(u.right, id)
 			a.leaning[id] = append(a.leaning[id], n)
-			a.book.change(v.Worker, (*Donor).right)
+			if a.earns(v.Worker, d) {
+				a.book.change(v.Worker, (*Donor).right)
+			}
 		}
 	}
+}
+
+// earns reports whether a donor that was right becomes better known by it. Once a ring was found,
+// whoever is little known may be one of it that was caught alone, or is back under a new name: only
+// units that the submitter ran itself make it better known. Otherwise each of a ring would come to
+// be believed again and again in one job, every time for another lie.
+func (a *Acceptance) earns(donor jobs.NodeID, d Decision) bool {
+	return !a.plan.Vouch || a.seen.Rings == 0 || d.Own || 2*a.book.Get(donor).Weight() >= a.rule.Need
 }
 
 // rings are the wrong answers that prove a lie: two proven donors gave it, or two on whom it
@@ -207,6 +159,9 @@ func (a *Acceptance) blame(donor jobs.NodeID, lied bool) {
 	default:
 		if d.Proven() {
 			a.seen.Dissent++
+			if a.alarmed() {
+				a.seen.Calm = 0
+			}
 			a.doubt(donor)
 		}
 		a.book.change(donor, (*Donor).wrong)
@@ -225,17 +180,21 @@ func (a *Acceptance) Burn(donor jobs.NodeID) {
 	}
 }
 
-// doubt asks for one more vote for the last units of a proven donor that was wrong: who begins to
-// lie does not stop, and nor does failing hardware.
+// doubt asks for one more vote for the units that a proven donor that was wrong has vouched for, the
+// last ones first: who begins to lie does not stop, nor does failing hardware; and who lies seldom may
+// have done so at any time, and found a friend.
 func (a *Acceptance) doubt(donor jobs.NodeID) {
 	units := a.leaning[a.numberOf(donor)]
-	for _, n := range units[max(0, len(units)-a.plan.Doubt):] {
-		if u := &a.units[n]; u.doubt == 0 {
-			u.doubt = 1
-			if u.extra == 0 {
-				a.question(n, donor)
-			}
+	room := int(a.plan.Most*float64(len(a.units))) - a.doubted
+	for i := len(units) - 1; i >= 0 && (len(units)-i <= a.plan.Doubt || room > 0); i-- {
+		u := &a.units[units[i]]
+		if u.doubt > 0 || u.extra > 0 {
+			continue
 		}
+		u.doubt = 1
+		a.doubted++
+		room--
+		a.question(units[i], donor)
 	}
 }
 
@@ -318,6 +277,7 @@ func (a *Acceptance) RestoreUnit(n uint32, s Standing) error {
 	}
 	u := &a.units[n]
 	*u = unit{accepted: s.Accepted, stood: s.Stood, own: s.Own, extra: s.Extra, doubt: s.Doubt, answer: s.Answer}
+	a.doubted += int(s.Doubt)
 	for _, id := range s.Right {
 		u.right = append(u.right, a.numberOf(id))
 		a.leaning[a.numberOf(id)] = append(a.leaning[a.numberOf(id)], n)
