@@ -145,6 +145,17 @@ func (l *Ledger) secrets() (base []byte, own map[uint16]*jobs.Record) {
 	return base, own
 }
 
+// Drawn tells the draws, by their numbers, in which the submitter's own secret has a part. Who may vote
+// on a unit of another, in a small grid or while the submitter was away, could be known long before.
+func (l *Ledger) Drawn() map[uint16]bool {
+	_, own := l.secrets()
+	out := make(map[uint16]bool, len(own))
+	for n := range own {
+		out[n] = true
+	}
+	return out
+}
+
 // advance opens units, in their order, so that there are enough for every donor to find some that
 // it is eligible for, and no more: a unit's age counts from its opening, and what waits in a long
 // queue must not be everybody's when its turn comes.

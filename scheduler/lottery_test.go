@@ -168,6 +168,9 @@ func TestFreshDraws(t *testing.T) {
 	if l.draws[0] != before[0] || l.draws[1].seed == before[1].seed || !l.draws[1].since.Equal(later) {
 		t.Fatalf("draws before %v, after %v", before, l.draws)
 	}
+	if drawn := l.Drawn(); len(drawn) != 1 || !drawn[1] {
+		t.Errorf("the submitter had a part in the draws %v", drawn)
+	}
 	a := donor(0)
 	a.Met = epoch.Add(time.Minute)
 	if s := l.SummaryFor(later, a); s.Lottery.Late != 0b01 {

@@ -59,9 +59,10 @@ type view struct {
 // level is what a level costs among those in view.
 func (v *view) level(l jobs.Level, units int) api.Level {
 	policy := jobs.Policy{Level: l, Votes: l.Votes()}
-	cost := trust.Estimate(policy, v.known, units)
+	lots := len(v.donors) >= scheduler.Crowd && l != jobs.Trusted
+	cost := trust.Estimate(policy, v.known, units, lots)
 	out := api.Level{
-		Level: l.String(), Donors: len(v.donors), Networks: v.networks, ByLot: len(v.donors) >= scheduler.Crowd && l != jobs.Trusted,
+		Level: l.String(), Donors: len(v.donors), Networks: v.networks, ByLot: lots,
 		Executions: cost.Executions, OwnShare: cost.Own,
 		AwayExecutions: float64(policy.Votes), AwayFinal: l < jobs.Strong,
 		Missing: v.missing(l, int(policy.Votes)),

@@ -103,6 +103,13 @@ func (t *trial) decide(now time.Time, ref protocol.ShardRef, n uint16, votes []t
 	return d
 }
 
+// foresee notes that it could be known beforehand who votes on a unit.
+func (t *trial) foresee(ref protocol.ShardRef, n uint16) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accept.Foresee(unitOf(ref, n))
+}
+
 // unclaimed gives units of a shard that nobody has touched, where no donor has sealed anything in
 // the shard for as long as the submitter has patience: it runs them itself, a few at a time.
 func (t *trial) unclaimed(now time.Time, ref protocol.ShardRef, sum *scheduler.Summary) (out []uint16) {

@@ -26,7 +26,7 @@ func (c *Collector) judgeShard(ctx context.Context, ref protocol.ShardRef, m *jo
 		return err
 	}
 	c.trial.convict(ledger)
-	j := judging{Collector: c, ref: ref, manifest: m, ledger: ledger, set: set, whom: c.trial.whom()}
+	j := judging{Collector: c, ref: ref, manifest: m, ledger: ledger, set: set, whom: c.trial.whom(), drawn: ledger.Drawn()}
 	for _, n := range todo {
 		if uerr := j.judge(ctx, n); uerr != nil {
 			err = uerr
@@ -47,8 +47,9 @@ type judging struct {
 	ref      protocol.ShardRef
 	manifest *jobs.Manifest
 	ledger   *scheduler.Ledger
-	set      []jobs.NodeID // keepers
-	whom     []jobs.NodeID // donors that may vote late
+	set      []jobs.NodeID   // keepers
+	whom     []jobs.NodeID   // donors that may vote late
+	drawn    map[uint16]bool // draws in which the submitter had a part
 
 	done []judged
 	asks []jobs.UnitAsk
@@ -68,6 +69,9 @@ func (j *judging) judge(ctx context.Context, n uint16) error {
 		return err
 	}
 	votes := votesOf(j.ledger, v, int(j.job.Head.Policy.Votes))
+	if !j.drawn[n/jobs.DrawUnits] {
+		j.trial.foresee(j.ref, n)
+	}
 	d := j.trial.decide(j.rt.Now(), j.ref, n, votes, unnamed(j.ledger, n, j.whom))
 	if d.Step == trust.More && exhausted(votes, j.whom) {
 		d.Step = trust.Run

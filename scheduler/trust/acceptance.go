@@ -27,6 +27,7 @@ type Acceptance struct {
 type unit struct {
 	accepted bool
 	stood    bool        // it was accepted once
+	foreseen bool        // it could be known beforehand who votes
 	own      bool        // by the submitter's own run: nothing can bring it down
 	extra    uint8       // voters more than the least that its answer has
 	doubt    uint8       // that it is to have whatever the rate

@@ -20,12 +20,15 @@ const rehearsed = 4096
 
 // Estimate is what a job of so many units costs among some donors, as this submitter knows them,
 // when none of them lies: the job is played by the rule, and who is not known yet becomes known as
-// it goes. The donors that are given do not change.
-func Estimate(p jobs.Policy, donors []Donor, units int) Cost {
+// it goes. The donors that are given do not change. Without lots who votes can be foreseen.
+func Estimate(p jobs.Policy, donors []Donor, units int, lots bool) Cost {
 	if rule := RuleOf(p); rule.Need == 0 {
 		return Cost{Executions: float64(rule.First)}
 	}
 	r := newRehearsal(p, donors, min(units, rehearsed))
+	for n := range r.accept.units {
+		r.accept.units[n].foreseen = !lots
+	}
 	last := max(1, len(r.accept.units)/4) // what the rest of a long job is taken to be like
 	for n := range len(r.accept.units) - last {
 		r.settle(uint32(n))

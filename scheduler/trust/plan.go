@@ -9,15 +9,16 @@ import (
 // Plan says how often answers that stand are voted on again: how many voters more than the least
 // an answer needs, as an average over units. Which units is up to the submitter's secret coin.
 type Plan struct {
-	Quiet   float64 // while nobody dissents
-	Dissent float64 // more for each dissent of a proven donor …
-	Most    float64 // … up to this, or once donors were proved to have lied together
-	Alarm   float64 // when that is found, for all that stands …
-	Ring    float64 // … and more for each time again, up to twice that …
-	Calm    int     // … until so many more were accepted, and neither a ring nor a dissent was seen
-	Vouch   bool    // from then on only the submitter's own runs make a donor better known that is little known
-	Doubt   int     // of a dissenter's last units so many get one more, and the others while less than Most of all units have one
-	Late    float64 // share of what late votes decided that the submitter runs itself
+	Quiet    float64 // while nobody dissents
+	Foreseen float64 // the same, for units whose voters could be foreseen
+	Dissent  float64 // more for each dissent of a proven donor …
+	Most     float64 // … up to this, or once donors were proved to have lied together
+	Alarm    float64 // when that is found, for all that stands …
+	Ring     float64 // … and more for each time again, up to twice that …
+	Calm     int     // … until so many more were accepted, and neither a ring nor a dissent was seen
+	Vouch    bool    // from then on only the submitter's own runs make a donor better known that is little known
+	Doubt    int     // of a dissenter's last units so many get one more, and the others while less than Most of all units have one
+	Late     float64 // share of what late votes decided that the submitter runs itself
 }
 
 // PlanOf is the plan of a level. Only strong looks twice. Its numbers are the outcome of a search
@@ -26,7 +27,7 @@ func PlanOf(l jobs.Level) Plan {
 	if l != jobs.Strong {
 		return Plan{}
 	}
-	return Plan{Quiet: 0.05, Dissent: 0.005, Most: 0.10, Alarm: 1, Ring: 0.005, Calm: 5000, Vouch: true, Doubt: 16, Late: 0.05}
+	return Plan{Quiet: 0.05, Foreseen: 0.10, Dissent: 0.005, Most: 0.10, Alarm: 1, Ring: 0.02, Calm: 5000, Vouch: true, Doubt: 16, Late: 0.05}
 }
 
 // Suspicion is what a job has seen of lies, and what that cost.
@@ -53,8 +54,13 @@ func ReadSuspicion(raw []byte) (Suspicion, error) {
 	return s, err
 }
 
-// Rate is the average number of voters more than the least that answers need now. It follows what
-// was seen.
+// Foresee notes that it could be known beforehand who would vote on a unit: it was not given out by
+// lot, or its submitter had gone and drew no lots of its own. Then those who lie together need not
+// gamble to be alone with it, and it is looked at again more often.
+func (a *Acceptance) Foresee(n uint32) { a.units[n].foreseen = true }
+
+// Rate is the average number of voters more than the least that answers need now, where nobody could
+// foresee who votes. It follows what was seen.
 func (a *Acceptance) Rate() float64 {
 	p := &a.plan
 	switch {
@@ -84,7 +90,11 @@ func (a *Acceptance) extra(n uint32) int {
 	if u.stood && a.Degraded() {
 		return least
 	}
-	whole, part := math.Modf(a.Rate())
+	rate := a.Rate()
+	if u.foreseen {
+		rate = max(rate, a.plan.Foreseen)
+	}
+	whole, part := math.Modf(rate)
 	if part > 0 {
 		if u.lot == 0 {
 			u.lot = float32(1 + a.coin.toss(n, auditLot))

@@ -239,3 +239,42 @@ func TestDoubtReachesBack(t *testing.T) {
 		}
 	}
 }
+
+// Where it could be known beforehand who votes, more is looked at again, and no answer less than
+// elsewhere; what a job has seen counts for both.
+func TestWhatWasForeseenIsLookedAtMoreOften(t *testing.T) {
+	const units = 2000
+	b := book(90, 90, 90)
+	plan := Plan{Quiet: 0.05, Foreseen: 0.10, Dissent: 0.15, Most: 0.20}
+	asked := func(dissent uint32, foreseen bool) (out []bool) {
+		a := NewAcceptance(strongRule(), plan, NewCoin([]byte("k"), jobs.JobID{}), b, units)
+		a.Restore(Suspicion{Dissent: dissent})
+		for n := range uint32(units) {
+			if foreseen {
+				a.Foresee(n)
+			}
+			out = append(out, a.Judge(n, []Vote{vote(1, 1), vote(2, 1)}).Step == More)
+		}
+		return out
+	}
+	count := func(asked []bool) (n int) {
+		for _, yes := range asked {
+			if yes {
+				n++
+			}
+		}
+		return n
+	}
+	lots, none := asked(0, false), asked(0, true)
+	if x, y := count(lots), count(none); x < units/30 || x > units/14 || y < units/13 || y > units/8 {
+		t.Errorf("of %d units %d are looked at again, and %d where there were no lots", units, x, y)
+	}
+	for n := range lots {
+		if lots[n] && !none[n] {
+			t.Fatalf("unit %d is looked at again with lots, and not without", n)
+		}
+	}
+	if !slices.Equal(asked(1, false), asked(1, true)) {
+		t.Error("what was seen asks for more than either, and not for the same")
+	}
+}

@@ -87,6 +87,7 @@ func (t *trial) job(number int) {
 	t.accept = NewAcceptance(rule, t.plan, NewCoin([]byte("secret"), id), t.book, t.units)
 	if t.away {
 		for n := range t.ballots {
+			t.accept.Foresee(uint32(n))
 			t.firstRound(&t.ballots[n])
 		}
 	}

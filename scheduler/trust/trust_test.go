@@ -393,7 +393,7 @@ func TestEstimate(t *testing.T) {
 		{"the burned do not count", strong, many(20, Donor{Burned: true}), 100, 1, 1, 1, 1},
 	} {
 		before := slices.Clone(c.donors)
-		got := Estimate(c.policy, c.donors, c.units)
+		got := Estimate(c.policy, c.donors, c.units, true)
 		if got.Executions < c.least || got.Executions > c.most || got.Own < c.own || got.Own > c.ownAtMax {
 			t.Errorf("%s: %.3f executions, %.3f own; not in %g–%g, %g–%g", c.name, got.Executions, got.Own, c.least, c.most, c.own, c.ownAtMax)
 		}
