@@ -93,19 +93,22 @@ func TestPolicies(t *testing.T) {
 		policy policy
 		attack string
 		f      float64
-		wrong  int // at most
+		wrong  int     // at most
+		cost   float64 // executions an answer, at most
 	}{
-		{strong, "indep", 0.3, 0},
-		{strong, "collude", 0.1, 0},
-		{strong, "whitewash", 0.3, 0},
-		{strong, "betray", 0.1, 3},
-		{strong, "cartel", 0.1, 8},
-		{policies()[5], "cartel", 0.1, 0},
-		{standard, "indep", 0.3, 0},
+		{strong, "indep", 0.3, 0, 3.8},
+		{strong, "collude", 0.1, 0, 3.4},
+		{strong, "whitewash", 0.3, 0, 3.9},
+		{strong, "betray", 0.1, 3, 3.2},
+		{strong, "cartel", 0.1, 8, 3.4},
+		{strong, "cartel", 0.3, 8, 3.4},
+		{policies()[3], "cartel", 0.1, 8, 3.5},
+		{policies()[5], "cartel", 0.1, 0, 7.01},
+		{standard, "indep", 0.3, 0, 3},
 	} {
 		got := play(c.policy, world{peers: 200, units: units, hostile: c.f, attack: byName[c.attack]}, 1)
-		if got.wrong > c.wrong {
-			t.Errorf("%s, %s at %.0f %%: %d wrong of %d", c.policy.name, c.attack, 100*c.f, got.wrong, units)
+		if got.wrong > c.wrong || float64(got.executions) > c.cost*units {
+			t.Errorf("%s, %s at %.0f %%: %d wrong of %d after %d executions", c.policy.name, c.attack, 100*c.f, got.wrong, units, got.executions)
 		}
 	}
 	if got := play(standard, world{peers: 200, units: units, hostile: 0.1, attack: byName["cartel"]}, 1); got.wrong < units/400 {
