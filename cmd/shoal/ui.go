@@ -1,6 +1,6 @@
 package main
 
-// Every word that shoal says to a person is here, so that it is said in one voice:
+// Every word that shoal says to a person is here and in its sisters (ui_*.go), so that it is said in one voice:
 //
 //   - lower case, no full stop, one line for one thing; parts are separated by " · "
 //   - an error is two lines, "error: what and where" and "hint: one thing to try"

@@ -1,5 +1,7 @@
 package main
 
+// What is said of answers: which failed and why, and how a job or its delivery ended.
+
 import (
 	"fmt"
 	"strings"

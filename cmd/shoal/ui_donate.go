@@ -1,5 +1,7 @@
 package main
 
+// What is said to somebody who lends a machine: what is lent, what it does now, how to stop it.
+
 import (
 	"cmp"
 	"fmt"

@@ -1,8 +1,6 @@
 package strand
 
-import (
-	"iter"
-)
+import "iter"
 
 // fiber is a strand of a loop.
 type fiber struct {
