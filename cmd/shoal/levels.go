@@ -38,8 +38,8 @@ func pledgeOf(l api.Level) pledge {
 		return pledge{
 			Promises:   "each answer's error is below 1 in a million, by your own record of each donor; two votes at least",
 			Against:    "hardware that fails; liars alone or together, under new names too; donors that betray once they are trusted",
-			Cannot:     "stop a patient cartel: of 10 % it gets 0 to 2 answers of a job wrong before it is found, of 30 % 4 to 7, however large the job" + unevenly(l),
-			IfYouLeave: "nothing is final until this node is back and has judged; by then a cartel of up to 20 % has 0 to 5 answers wrong, of 30 % 5 to 9" + noFreshLots(l),
+			Cannot:     "stop a patient cartel: of 10 % it gets 0 to 3 answers of a job wrong before it is found, of 30 % 2 to 7, however large the job" + unevenly(l),
+			IfYouLeave: "nothing is final until this node is back and has judged; by then a cartel of 10 % has 0 to 8 answers of a job wrong, of 30 % 0 to 13" + noFreshLots(l),
 		}
 	}
 	return pledge{

@@ -85,9 +85,11 @@ func (t *trial) job(number int) {
 	t.ballots = make([]ballot, t.units)
 	rule := RuleOf(jobs.Policy{Level: t.level, Votes: uint8(t.votes)})
 	t.accept = NewAcceptance(rule, t.plan, NewCoin([]byte("secret"), id), t.book, t.units)
-	if t.away {
-		for n := range t.ballots {
+	for n := range t.ballots {
+		if t.away || t.peers < scheduler.Crowd {
 			t.accept.Foresee(uint32(n))
+		}
+		if t.away {
 			t.firstRound(&t.ballots[n])
 		}
 	}
