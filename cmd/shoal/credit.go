@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -52,7 +50,7 @@ from this node's jobs.`,
 
 func (p *program) credit(ctx context.Context, files []string) (c *api.Credit, err error) {
 	if len(files) > 0 {
-		return creditOf(ctx, files)
+		return p.creditOf(ctx, files)
 	}
 	err = p.atHome(ctx, nil, func(s *session) error {
 		c, err = s.Credit(ctx)
@@ -62,15 +60,12 @@ func (p *program) credit(ctx context.Context, files []string) (c *api.Credit, er
 }
 
 // creditOf counts from evidence, each job once. A file that is not sound is not counted.
-func creditOf(ctx context.Context, files []string) (*api.Credit, error) {
+func (p *program) creditOf(ctx context.Context, files []string) (*api.Credit, error) {
 	c := &api.Credit{}
 	given := map[[2]jobs.NodeID]*api.Earned{} // by submitter and donor
 	seen := map[jobs.JobID]string{}
 	for _, name := range files {
-		if err := checkFile("evidence", name, name); err != nil {
-			return nil, err
-		}
-		r, err := checkEvidence(ctx, name)
+		r, err := p.checkEvidence(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -98,10 +93,10 @@ func creditOf(ctx context.Context, files []string) (*api.Credit, error) {
 	return c, nil
 }
 
-func checkEvidence(ctx context.Context, name string) (*verify.Report, error) {
-	f, err := os.Open(name)
+func (p *program) checkEvidence(ctx context.Context, name string) (*verify.Report, error) {
+	f, err := p.openEvidence(name)
 	if err != nil {
-		return nil, fmt.Errorf("open the evidence: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	return verify.Run(ctx, f, verify.Options{Partial: true})

@@ -15,7 +15,8 @@ import (
 
 // writeEvidence writes the evidence of a job into a file, whole or not at all. A file that is
 // there is replaced only if it is evidence of the same job.
-func (p *program) writeEvidence(ctx context.Context, s *session, job, name string) (err error) {
+func (p *program) writeEvidence(ctx context.Context, s *session, j *api.Job, name string) (err error) {
+	job := j.Job
 	if err := replaceable(job, name); err != nil {
 		return err
 	}
@@ -41,16 +42,22 @@ func (p *program) writeEvidence(ctx context.Context, s *session, job, name strin
 	if err := os.Rename(part.Name(), name); err != nil {
 		return err
 	}
-	p.ui.evidence(name)
+	p.ui.evidence(name, j.Final)
 	return nil
 }
 
 // replaceable refuses a file that is not evidence of the job.
 func replaceable(job, name string) error {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(name)
+	switch {
+	case name == "-", err == nil && !info.Mode().IsRegular(): // stdout has the answers
+		return usage("name a file with --evidence FILE: it is written whole or not at all", "evidence %s is no regular file", name)
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil:
+		return unwritableEvidence(name, err)
 	}
+	f, err := os.Open(name)
 	if err != nil {
 		return unwritableEvidence(name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -226,6 +227,11 @@ func isPipe(info fs.FileInfo) bool { return info.Mode()&fs.ModeNamedPipe != 0 }
 // readsOnce reports whether what is called so is read once, from its beginning to its end.
 func readsOnce(what string) bool { return what == "lines" || what == "evidence" }
 
+// openOnce opens what is read once. A pipe to which nobody writes is empty, and not waited for.
+func openOnce(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
 // unwrapPath is what is wrong with a file, without its path and the name of a system call.
 func unwrapPath(err error) string {
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
@@ -269,7 +275,7 @@ func (p *program) openLines(name string) (*lines, error) {
 		if err := checkFile("lines", name, name); err != nil {
 			return nil, err
 		}
-		file, err := os.Open(name)
+		file, err := openOnce(name)
 		if err != nil {
 			return nil, fmt.Errorf("open the lines: %w", err)
 		}

@@ -48,7 +48,7 @@ func (p *program) results(ctx context.Context, ref string, deliver *deliverFlags
 			return err
 		}
 		if evidence != "" {
-			if err := p.writeEvidence(ctx, s, j.Job, evidence); err != nil {
+			if err := p.writeEvidence(ctx, s, j, evidence); err != nil {
 				return err
 			}
 		}

@@ -159,7 +159,7 @@ func (p *program) openEvidence(name string) (io.ReadCloser, error) {
 	if err := checkFile("evidence", name, name); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(name)
+	f, err := openOnce(name)
 	if err != nil {
 		return nil, fmt.Errorf("open the evidence: %w", err)
 	}

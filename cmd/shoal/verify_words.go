@@ -205,7 +205,11 @@ func remedy(r *verify.Report) string {
 	return "its donors agreed on what this machine does not get: shoal check PROGRAM says whether it answers the same twice"
 }
 
-// evidence says that a file of it was written.
-func (u *ui) evidence(name string) {
+// evidence says that a file of it was written, of a job that has ended or not.
+func (u *ui) evidence(name string, final bool) {
+	if !final {
+		u.say("evidence: %s     of a job that is not done: shoal verify %s --partial", name, name)
+		return
+	}
 	u.say("evidence: %s     anyone can check it: shoal verify %s", name, name)
 }
