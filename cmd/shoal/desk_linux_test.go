@@ -42,7 +42,7 @@ type desk struct {
 }
 
 func lendAtDesk(t *testing.T, g *gridtest.Grid, d desk) {
-	const inputs, steps = 2, 48 * burn // some seconds each: a program is in the midst of one when it is to stand still
+	const inputs, steps = 1, 48 * burn // some seconds each: a program is in the midst of one when it is to stand still
 	submitter := g.Found("submitter", "up")
 	donor := g.Node("donor")
 	for _, pair := range append(noDesk(t), d.env...) {
@@ -54,7 +54,7 @@ func lendAtDesk(t *testing.T, g *gridtest.Grid, d desk) {
 	does := func(state byte) func() bool {
 		return func() bool {
 			guests := gridtest.Guests(t, donor.PID())
-			return len(guests) == 1 && guests[0].State == state
+			return len(guests) == 1 && guests[0].Begun() && guests[0].State == state
 		}
 	}
 	g.Until("a program runs", does('R'))

@@ -136,7 +136,7 @@ func gridSurvivesItsFounders(t *testing.T, g *gridtest.Grid) {
 // gridDeliversNoLie: one of five donors flips a bit of every result. It is the first at work, so that
 // the others cannot be done before it has lied.
 func gridDeliversNoLie(t *testing.T, g *gridtest.Grid) {
-	const inputs = 40
+	const inputs = 20
 	submitter := g.Found("submitter", "up")
 	liar := g.Node("liar")
 	liar.Setenv("SHOAL_FAULT=lie")

@@ -21,6 +21,12 @@ type Guest struct {
 	CPU   time.Duration // that it has used
 }
 
+// starting is the CPU time that a guest's process needs before its first input, and more.
+const starting = 50 * time.Millisecond
+
+// Begun reports whether it is on an input, or was: a process that only starts is stopped by nobody.
+func (g Guest) Begun() bool { return g.CPU > starting }
+
 // tick is the unit in which Linux counts the processor time of processes.
 const tick = 10 * time.Millisecond
 

@@ -158,15 +158,12 @@ func guests(t *testing.T) string {
 	t.Helper()
 	var states strings.Builder
 	for _, g := range gridtest.Guests(t, os.Getpid()) {
-		if g.CPU > startTime {
+		if g.Begun() {
 			states.WriteByte(g.State)
 		}
 	}
 	return states.String()
 }
-
-// startTime is the CPU time that a guest's process needs before its first input, and more.
-const startTime = 50 * time.Millisecond
 
 // lending is a donor at a desk that works for a submitter on inputs that take long.
 func lending(t *testing.T, settings map[string]string) (*node.Node, *desk) {
