@@ -48,6 +48,12 @@ func (l *Ledger) weigh(r *jobs.Record, with []*jobs.Record) {
 	}
 }
 
+// convicts reports whether somebody is known to have said two things, here or in another shard.
+func (l *Ledger) convicts(a *Applicant) bool {
+	_, here := l.convicted[a.Worker]
+	return here || a.Convicted
+}
+
 // Convicted are the authors who said two things, with the records that show it.
 func (l *Ledger) Convicted() map[jobs.NodeID]Equivocation {
 	out := make(map[jobs.NodeID]Equivocation, len(l.convicted))

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -133,6 +134,9 @@ func TestLedgersConvictTheGuilty(t *testing.T) {
 			}
 			if len(l.Claim(epoch, anyone(who), []jobs.Hold{{Unit: 0}, {Unit: 0, Replica: 1}, {Unit: 1}, {Unit: 1, Replica: 1}})) > 0 {
 				t.Fatalf("%s is convicted and gets work", w.names[who])
+			}
+			if held := []jobs.Hold{{Unit: 0}, {Unit: 1, Replica: 1}}; !slices.Equal(l.Renew(epoch, anyone(who), held), held) {
+				t.Fatalf("%s is convicted and goes on holding", w.names[who])
 			}
 			convictions++
 		}

@@ -46,11 +46,12 @@ func longest(h *jobs.Head) time.Duration {
 
 // Applicant is a worker that asks for work, and what this keeper knows of it beyond the shard.
 type Applicant struct {
-	Worker  jobs.NodeID
-	Network string    // it was seen in; empty for a private address
-	Met     time.Time // when it was first met
-	Proven  bool      // a result of it was accepted
-	Room    int       // replicas that the keeper's own bounds leave it
+	Worker    jobs.NodeID
+	Network   string    // it was seen in; empty for a private address
+	Met       time.Time // when it was first met
+	Proven    bool      // a result of it was accepted
+	Convicted bool      // it said two things of some unit, in this shard or another
+	Room      int       // replicas that the keeper's own bounds leave it
 }
 
 // Claim grants what it can of the replicas a worker asks for, and reports which. The replicas
@@ -60,7 +61,7 @@ func (l *Ledger) Claim(now time.Time, a Applicant, ask []jobs.Hold) []jobs.Hold 
 	if _, closed := l.Closed(); closed {
 		return nil
 	}
-	if _, bad := l.convicted[a.Worker]; bad {
+	if l.convicts(&a) {
 		return nil // also of what it holds already
 	}
 	l.drawn(now)
@@ -124,9 +125,6 @@ func (u *unit) leaseOf(worker jobs.NodeID, replica uint8) int {
 // was never granted may try again.
 func (l *Ledger) claimable(now time.Time, n int, a *Applicant, replica uint8) bool {
 	u, worker := &l.units[n], a.Worker
-	if _, bad := l.convicted[worker]; bad {
-		return false
-	}
 	held := func(x lease) bool { return x.worker == worker }
 	if slices.ContainsFunc(u.leases, held) || slices.ContainsFunc(u.spent, held) || u.heardFrom(worker) {
 		return false
@@ -149,12 +147,13 @@ func (u *unit) heardFrom(worker jobs.NodeID) bool {
 
 // Renew extends what a worker holds, and reports what it does not hold any more. Renewing an
 // unknown lease is a claim: a keeper forgets leases when it restarts. What the worker has sealed
-// needs no lease, and is not lost.
+// needs no lease, and is not lost. Who is convicted loses all.
 func (l *Ledger) Renew(now time.Time, a Applicant, holds []jobs.Hold) (lost []jobs.Hold) {
 	worker := a.Worker
 	_, closed := l.Closed()
+	over := closed || l.convicts(&a)
 	for _, h := range holds {
-		if closed || int(h.Unit) >= len(l.units) {
+		if over || int(h.Unit) >= len(l.units) {
 			lost = append(lost, h)
 			continue
 		}

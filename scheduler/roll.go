@@ -181,7 +181,7 @@ func (r *Roll) Admit(now time.Time, worker jobs.NodeID, network string) (Applica
 // Applicant is what is known of a worker. Who is barred has no room.
 func (r *Roll) Applicant(now time.Time, worker jobs.NodeID, network string) Applicant {
 	w := r.entry(now, worker)
-	a := Applicant{Worker: worker, Network: network, Met: w.met, Proven: w.proven}
+	a := Applicant{Worker: worker, Network: network, Met: w.met, Proven: w.proven, Convicted: w.convicted}
 	if w.out(now) {
 		return a
 	}

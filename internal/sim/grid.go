@@ -153,8 +153,10 @@ func (n *Node) Kill() {
 	n.grid.mu.Lock()
 	delete(n.grid.live, n.ID())
 	n.grid.mu.Unlock()
+	left := n.disk.copy() // what it writes as it ends is lost
 	n.cancel()
 	n.done.Wait()
+	n.disk = left
 	n.grid.stir()
 }
 

@@ -82,6 +82,50 @@ func TestARestartMakesNobodyYounger(t *testing.T) {
 	})
 }
 
+// Who seals two things of a unit loses, at the keeper that hears of it, what it holds and may have
+// nothing more: at once, in every job, and also after the keeper was killed.
+func TestTheConvictedGetsNothingAnywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, keeper, eve, job := keptJob(t)
+		defer g.Close()
+		here, elsewhere := protocol.ShardRef{Job: job.ID}, protocol.ShardRef{Job: submitTo(t, g.nodes[1], Job{Inputs: 4}).ID}
+		granted := func(ref protocol.ShardRef, unit uint16) bool {
+			var a protocol.ClaimAnswer
+			err := ask(keeper, eve, protocol.Claim, &protocol.ClaimRequest{Shard: ref, Holds: []jobs.Hold{{Unit: unit}}}, &a)
+			if err != nil && !protocol.Refused(err, protocol.Busy) {
+				t.Fatal(err)
+			}
+			return len(a.Granted) > 0
+		}
+		if !granted(here, 0) || !granted(elsewhere, 0) {
+			t.Fatal("an honest stranger gets no work")
+		}
+		two, err := jobs.SignBatch(eve, Network, job.ID, 0, &jobs.Seal{Unit: 2, Commitment: jobs.Digest{1}}, &jobs.Seal{Unit: 2, Commitment: jobs.Digest{2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(keeper, eve, protocol.Offer, &protocol.OfferRequest{Shard: here, Batches: jobs.Batches(two)}, &protocol.OfferAnswer{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range []protocol.ShardRef{here, elsewhere} {
+			var a protocol.RenewAnswer
+			hold := []jobs.Hold{{Unit: 0}}
+			if err := ask(keeper, eve, protocol.Renew, &protocol.RenewRequest{Shard: ref, Holds: hold}, &a); err != nil || !slices.Equal(a.Lost, hold) {
+				t.Errorf("the convicted goes on holding what it held: lost %v, %v", a.Lost, err)
+			}
+			if granted(ref, 1) {
+				t.Error("the convicted gets work")
+			}
+		}
+		time.Sleep(2 * time.Second) // much less than what is known of workers is otherwise kept after
+		keeper.Kill()
+		keeper.Start(Kind{Keeps: true})
+		if granted(elsewhere, 1) {
+			t.Error("once the keeper was killed it gives the convicted work")
+		}
+	})
+}
+
 // What is published is the shard of a job that its submitter signed, or is refused and leaves
 // nothing.
 func TestOnlyShardsArePublished(t *testing.T) {

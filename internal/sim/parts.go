@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +105,17 @@ type memory struct {
 const groupLen = 1 + 1 + 32 + 4 // table, prefix, job, shard
 
 func newDisk() *memory { return &memory{groups: map[string]map[string][]byte{}} }
+
+// copy is the disk as it is now.
+func (d *memory) copy() *memory {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := newDisk()
+	for g, pairs := range d.groups {
+		c.groups[g] = maps.Clone(pairs)
+	}
+	return c
+}
 
 type table struct {
 	d    *memory

@@ -146,7 +146,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		k.maintain(ctx, k.rt.Now())
 		k.keepRoll(ctx, k.rt.Now())
 	}
+	k.roll.mu.Lock()
 	k.roll.keptAt = time.Time{}
+	k.roll.mu.Unlock()
 	k.keepRoll(context.WithoutCancel(ctx), k.rt.Now())
 	return nil
 }
@@ -285,6 +287,7 @@ func (k *Keeper) load(s *shard) error {
 	ledger.DrawnSince(s.since)
 	s.ledger, s.resting, s.payloads = ledger, nil, true
 	s.touched, s.used = k.rt.Now(), k.rt.Now()
+	k.learn(s.used, s)
 	s.hold()
 	s.settle()
 	return nil

@@ -21,7 +21,7 @@ type roll struct {
 	workers *scheduler.Roll
 	donors  int
 	counted time.Time
-	keptAt  time.Time // when it was last written; only Run's strand looks
+	keptAt  time.Time // when it was last written; zero: it is to be at once
 }
 
 // rollPrefix begins, on disk, what is to be known of a worker after a restart.
@@ -46,13 +46,14 @@ func (k *Keeper) recall() error {
 	})
 }
 
-// keepRoll writes what has changed of the roll, now and then.
+// keepRoll writes what has changed of the roll: now and then, and at once who was convicted.
 func (k *Keeper) keepRoll(ctx context.Context, now time.Time) {
+	k.roll.mu.Lock()
 	if now.Sub(k.roll.keptAt) < keepEvery {
+		k.roll.mu.Unlock()
 		return
 	}
 	k.roll.keptAt = now
-	k.roll.mu.Lock()
 	changes := k.roll.workers.Changed(now, k.rt.Date())
 	k.roll.mu.Unlock()
 	var put []disk.Pair
@@ -128,6 +129,9 @@ func (k *Keeper) learn(now time.Time, s *shard) {
 		k.roll.mu.Lock()
 		defer k.roll.mu.Unlock()
 		k.roll.workers.Learn(now, d)
+		if len(d.Convicted) > 0 {
+			k.roll.keptAt = time.Time{}
+		}
 	}
 }
 

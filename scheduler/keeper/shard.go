@@ -140,6 +140,7 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 		}
 	}
 	if len(added) > 0 {
+		k.learn(k.rt.Now(), s) // who is convicted by them gets nothing from now on, in no shard
 		s.hold()
 		s.syncAt = earlier(s.syncAt, k.rt.Now().Add(syncSoon))
 	}

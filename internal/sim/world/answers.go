@@ -59,11 +59,8 @@ func (k *work) credited(c *collect.Collector) {
 	for _, n := range k.w.nodes {
 		// What it runs it never tells. One that is a keeper, too, is shown results before they are
 		// agreed: where an earlier vote falls out it can copy that as the third.
-		if n.lie != nil && n.lie.kind == copying && !n.role.keeps {
+		if n.onlyCopies() {
 			ran[n.ID()] = 0
-			if j := k.at.p.judge; j != nil && j.Known([]jobs.NodeID{n.ID()})[0].Accepted > 0 {
-				k.w.broke("I20", "%s copies, and is trusted", n.name)
-			}
 		}
 	}
 	for id, share := range c.Credit() {
@@ -78,6 +75,9 @@ func (k *work) credited(c *collect.Collector) {
 		}
 	}
 }
+
+// onlyCopies reports whether a node is sure to earn nothing.
+func (n *node) onlyCopies() bool { return n.lie != nil && n.lie.kind == copying && !n.role.keeps }
 
 // accepts looks at an acceptance.
 func (s *witness) accepts(p *process, key, value []byte) {
@@ -137,26 +137,31 @@ func (w *world) missing(k *work) string {
 }
 
 // believes holds I20 of what a submitter writes of a donor: it is known for no more than it has sealed
-// of this submitter's units, and who was burned stays so.
+// of this submitter's units that others spoke of, too, nothing of it is copied, and who was burned
+// stays so.
 func (s *witness) believes(p *process, id jobs.NodeID, record []byte) {
 	b := trust.NewBook()
 	if !p.role.submits || len(record) == 0 || b.Restore(id, record) != nil {
 		return
 	}
-	d, name := b.Get(id), s.w.byID[id].name
+	d, n := b.Get(id), s.w.byID[id]
 	if s.burned[p.node][id] && !d.Burned {
-		s.w.broke("I20", "%s was burned at %s, and is not any more", name, p.name)
+		s.w.broke("I20", "%s was burned at %s, and is not any more", n.name, p.name)
 	}
 	if d.Burned {
 		inner(s.burned, p.node)[id] = true
 	}
-	sealed := uint32(0)
-	for at := range s.sealed {
-		if k := s.w.workOf(at.ref.Job); k != nil && k.at == p.node && at.by == id {
-			sealed++
+	if n.onlyCopies() && d.Accepted > 0 {
+		s.w.broke("I20", "%s copies, and is trusted", n.name)
+	}
+	replicated := uint32(0)
+	for at, by := range s.spoken {
+		k := s.w.workOf(at.ref.Job)
+		if _, sealed := s.sealed[statement{id, at.ref, at.unit}]; sealed && len(by) > 1 && k != nil && k.at == p.node {
+			replicated++
 		}
 	}
-	if d.Accepted > sealed {
-		s.w.broke("I20", "%s is trusted for %d units at %s, it sealed %d", name, d.Accepted, p.name, sealed)
+	if d.Accepted > replicated {
+		s.w.broke("I20", "%s is trusted for %d units at %s, it sealed %d with others", n.name, d.Accepted, p.name, replicated)
 	}
 }

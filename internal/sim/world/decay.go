@@ -89,7 +89,7 @@ func (s *witness) reread(d *disk, ref protocol.ShardRef) {
 			if of == ref {
 				inner(s.kept[d], ref)[r.ID] = r
 			}
-			s.weigh(d, of, r)
+			s.weigh(table{d: d}, of, r)
 		}
 	}
 }

@@ -133,10 +133,9 @@ func (t table) write(what string, change func()) error {
 func (t table) Put(_ context.Context, pairs ...contract.Pair) error {
 	return t.write("put", func() {
 		for _, p := range pairs {
-			if t.p.w.opt.Defect.drops(t, p.Key, p.Value) {
-				continue
+			for _, as := range t.p.w.opt.Defect.pairs(t, p) {
+				t.set(as.Key, bytes.Clone(as.Value))
 			}
-			t.set(p.Key, bytes.Clone(p.Value))
 		}
 	})
 }

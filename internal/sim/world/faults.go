@@ -298,18 +298,6 @@ func (w *world) restart() {
 	w.crash(w.some(), w.between(100*time.Millisecond, 3*time.Minute))
 }
 
-func (w *world) suspend() {
-	n := w.some()
-	if n.p == nil {
-		return
-	}
-	p, d := n.p, w.between(time.Second, 10*time.Minute)
-	w.fault("%s is suspended for %s", n.name, d.Round(time.Second))
-	p.m.Suspend()
-	w.loop.At(d, func() { p.m.Resume(); w.seen.lost(n) })
-	w.seen.lost(n)
-}
-
 func (w *world) jump() {
 	n := w.some()
 	n.off, n.jumped = w.between(0, 2*time.Hour)-time.Hour, w.loop.Elapsed()

@@ -52,6 +52,9 @@ func (g guest) Run(ctx context.Context, in worker.Input, stdout io.Writer) (work
 	if err != nil {
 		return worker.Report{}, err
 	}
+	if w.opt.Defect == WrongInput {
+		data = append(data, '0')
+	}
 	k := w.workOf(g.prog.Job.ID)
 	x := w.seen.begins(p, k, g.prog, in.Number, data)
 	takes := k.takes * 100 / time.Duration(p.speed)

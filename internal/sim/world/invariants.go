@@ -52,14 +52,7 @@ func (s *witness) answered(a *asking, answer []byte) {
 	case protocol.Claim:
 		s.grantsSeen(a, answer)
 	case protocol.Renew:
-		var q protocol.RenewRequest
-		if protocol.DecodeRequest(a.body, &q) == nil && q.Release {
-			for _, h := range q.Holds {
-				if g := (hold{q.Shard, h}); s.grants[a.p][g].to == a.from {
-					delete(s.grants[a.p], g)
-				}
-			}
-		}
+		s.renewedSeen(a, answer)
 	case protocol.Read:
 		s.showed(a, answer)
 	case protocol.Summary:
@@ -73,17 +66,21 @@ func (s *witness) answered(a *asking, answer []byte) {
 
 // judge holds what is looked at when all is over.
 func (w *world) judge() {
+	if w.report.Breaks(w.opt.Until) {
+		return // it is not over, it was ended
+	}
 	for _, k := range w.works {
-		switch {
-		case len(w.report.Broken) >= maxBreaches:
+		if len(w.report.Broken) >= maxBreaches {
 			return
+		}
+		if k.job != nil && k.cheat == nil {
+			w.whole(k)
+		}
+		switch {
 		case !k.complete:
 			w.contradictions(k)
 			w.broke("I24", "%s's job is not done %s after all healed: %d of %d units%s", k.at.name, w.opt.Limit, len(k.accepted), k.units, w.missing(k))
 		case k.job != nil:
-			if k.cheat == nil {
-				w.whole(k)
-			}
 			w.merges(k)
 		}
 	}

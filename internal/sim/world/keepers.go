@@ -71,7 +71,7 @@ func (l *liar) instead(ctx context.Context, p *process, q question) []byte {
 		}
 	case generous, grinding:
 		if q.verb == protocol.Claim {
-			return grantAll(ctx, p, q.from, q.body)
+			return grantAll(ctx, p, q.from, q.body, nil)
 		}
 	case renouncing:
 		return l.renounces(q)
@@ -231,7 +231,7 @@ func (l *liar) invents(p *process, q question, answer []byte) []byte {
 		var m protocol.ClaimRequest
 		if w.draw(2) == 0 && protocol.DecodeRequest(q.body, &m) == nil {
 			m.Holds = []jobs.Hold{{Unit: 0}, {Unit: uint16(w.draw(1 << 16)), Replica: uint8(w.draw(256))}}
-			return grantAll(p.ctx, p, q.from, jobs.Encode(m))
+			return grantAll(p.ctx, p, q.from, jobs.Encode(m), nil)
 		}
 	case protocol.Watch:
 		return l.inventsRounds(q)

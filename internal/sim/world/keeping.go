@@ -40,6 +40,12 @@ func (s *witness) acknowledged(a *asking, answer []byte) {
 	}
 	for _, rec := range a.rs {
 		inner(s.acked, a.p)[rec.ID] = true
+		if b, ok := rec.Body.(*jobs.Seal); ok && s.kept[d][a.shard][rec.ID] != nil {
+			at := place{a.shard, b.Unit}
+			if by := s.w.byID[rec.Author]; by != nil && by.honest() && !slices.Contains(s.heard[a.p][at], rec.Author) {
+				inner(s.heard, a.p)[at] = append(s.heard[a.p][at], rec.Author)
+			}
+		}
 		if s.kept[d][a.shard][rec.ID] == nil && s.keeps(d, a.shard) {
 			s.w.broke("I11", "%s acknowledged a %s that is not on its disk", a.p.name, rec.Kind)
 			return
@@ -152,12 +158,9 @@ func sameKeys[K comparable, V any](a, b map[K]V) bool {
 	return true
 }
 
-// whole holds I5 at the end.
+// whole holds I5 at the end: what is on the submitter's disk is all of its job.
 func (w *world) whole(k *work) {
-	t := table{k.at.p, k.at.disk, 'j'}
-	for _, prefix := range []byte{'o', 'm', 'l'} {
-		if len(k.at.disk.keys(t.name, append([]byte{prefix}, k.job.ID[:]...))) == 0 {
-			w.broke("I5", "%s has lost a part of its job: %c", k.at.name, prefix)
-		}
+	for shard := range k.job.Head.Shards() {
+		w.manifestOf(k, shard)
 	}
 }

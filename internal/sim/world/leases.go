@@ -1,6 +1,7 @@
 package world
 
 import (
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/jobs"
@@ -8,7 +9,7 @@ import (
 	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
-// grantsSeen holds I8 and I21.
+// grantsSeen holds I8, I13 and I21 of what a keeper grants.
 func (s *witness) grantsSeen(a *asking, answer []byte) {
 	var q protocol.ClaimRequest
 	var r protocol.ClaimAnswer
@@ -19,21 +20,71 @@ func (s *witness) grantsSeen(a *asking, answer []byte) {
 	if k == nil || a.from == k.at.ID() {
 		return
 	}
-	if s.guilty[a.p.disk][culprit{a.from, q.Shard}] && len(r.Granted) > 0 {
-		s.w.broke("I13", "%s grants to %s, of whom it has two seals of one unit that differ", a.p.name, s.w.byID[a.from].name)
-	}
-	now := a.p.m.Now()
-	live := 0
-	given := inner(s.grants, a.p)
 	for _, h := range r.Granted {
-		at := hold{q.Shard, h}
-		if g, ok := given[at]; ok && g.to != a.from && s.w.byID[g.to].honest() && !s.hasSealed(g.to, at) && now.Sub(g.at) < scheduler.UnconfirmedLease/2 {
-			s.w.broke("I8", "%s grants replica %d of unit %d to two workers within %s", a.p.name, h.Replica, h.Unit, now.Sub(g.at))
-		}
-		given[at] = granted{a.from, now}
+		s.gives(a, k, hold{q.Shard, h}, scheduler.UnconfirmedLease)
 	}
-	for at, g := range given {
-		if at.ref == q.Shard && g.to == a.from && now.Sub(g.at) < scheduler.UnconfirmedLease/2 && !s.hasSealed(a.from, at) {
+	if len(r.Granted) > 0 {
+		s.bounded(a, k, q.Shard)
+	}
+}
+
+// renewedSeen holds them of what a worker may go on holding, and notes what it gives back.
+func (s *witness) renewedSeen(a *asking, answer []byte) {
+	var q protocol.RenewRequest
+	var r protocol.RenewAnswer
+	if protocol.DecodeRequest(a.body, &q) != nil || protocol.DecodeAnswer(answer, &r) != nil {
+		return
+	}
+	k := s.w.workOf(q.Shard.Job)
+	if k == nil || a.from == k.at.ID() {
+		return
+	}
+	for _, h := range q.Holds {
+		at := hold{q.Shard, h}
+		switch {
+		case q.Release:
+			if s.grants[a.p][at].to == a.from {
+				delete(s.grants[a.p], at)
+			}
+		case !slices.Contains(r.Lost, h) && !s.spoke(a.from, at):
+			s.gives(a, k, at, k.job.Head.LeaseTime())
+		}
+	}
+}
+
+// gives notes that a keeper lets a worker hold a replica for a while from now. By the keeper's own
+// clock nobody else may hold it then, but for one who gave it back, has said what it had to say, or
+// held it for as long as one may.
+func (s *witness) gives(a *asking, k *work, at hold, d time.Duration) {
+	p, now := a.p, a.p.m.Now()
+	if s.guilty[p.disk][culprit{a.from, at.ref}] || s.convicts[p][a.from] {
+		s.w.broke("I13", "%s grants to %s, of whom it has two records that contradict each other", p.name, s.w.byID[a.from].name)
+	}
+	lease := k.job.Head.LeaseTime()
+	given := inner(s.grants, p)
+	g, ok := given[at]
+	live := ok && now.Before(g.until) && !s.spoke(g.to, at)
+	if live && g.to != a.from && s.w.byID[g.to].honest() && now.Sub(g.first) < longestHold*lease {
+		s.w.broke("I8", "%s lets two workers hold replica %d of unit %d, the one for %s more", p.name, at.Replica, at.Unit, g.until.Sub(now))
+	}
+	until := now.Add(min(d, lease))
+	if !live || g.to != a.from {
+		g = granted{to: a.from, first: now}
+	}
+	if until.After(g.until) {
+		g.until = until
+	}
+	given[at] = g
+}
+
+// longestHold is how many leases long a replica is held at least, if it is renewed.
+const longestHold = 8
+
+// bounded holds I21 of what a worker holds in a shard.
+func (s *witness) bounded(a *asking, k *work, ref protocol.ShardRef) {
+	live, now := 0, a.p.m.Now()
+	for at, g := range s.grants[a.p] {
+		if at.ref == ref && g.to == a.from && now.Before(g.until) && now.Sub(g.first) < longestHold*k.job.Head.LeaseTime() && !s.spoke(a.from, at) {
 			live++
 		}
 	}
@@ -42,9 +93,12 @@ func (s *witness) grantsSeen(a *asking, answer []byte) {
 	}
 }
 
-func (s *witness) hasSealed(by jobs.NodeID, at hold) bool {
-	_, ok := s.sealed[statement{by, at.ref, at.Unit}]
-	return ok
+// spoke reports whether a worker has sealed or revealed the unit of a hold.
+func (s *witness) spoke(by jobs.NodeID, at hold) bool {
+	said := statement{by, at.ref, at.Unit}
+	_, sealed := s.sealed[said]
+	_, revealed := s.revealed[said]
+	return sealed || revealed
 }
 
 // leased holds I9: by the worker's own clock, at most a lease has gone by since it last asked for
@@ -70,15 +124,17 @@ func (s *witness) hopes(p *process, ref protocol.ShardRef, hs []jobs.Hold) {
 	}
 }
 
-// weigh notes of whom two seals that differ lie on a keeper's disk: that keeper is to know it.
-func (s *witness) weigh(d *disk, ref protocol.ShardRef, r *jobs.Record) {
+// weigh notes of whom two seals that differ lie on a keeper's disk: in that shard the keeper is to
+// know it always, in all others for as long as the process lives that learnt it.
+func (s *witness) weigh(t table, ref protocol.ShardRef, r *jobs.Record) {
 	b, ok := r.Body.(*jobs.Seal)
 	if !ok {
 		return
 	}
 	at := statement{r.Author, ref, b.Unit}
-	if old, said := s.said[d][at]; said && old != b.Commitment {
-		inner(s.guilty, d)[culprit{r.Author, ref}] = true
+	if old, said := s.said[t.d][at]; said && old != b.Commitment {
+		inner(s.guilty, t.d)[culprit{r.Author, ref}] = true
+		inner(s.convicts, t.p)[r.Author] = true
 	}
-	inner(s.said, d)[at] = b.Commitment
+	inner(s.said, t.d)[at] = b.Commitment
 }

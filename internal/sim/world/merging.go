@@ -63,7 +63,7 @@ func (w *world) merged(k *work, shard uint32, m *jobs.Manifest, rs []*jobs.Recor
 		if _, err := l.Apply(r); err != nil {
 			continue
 		}
-		if b, ok := r.Body.(*jobs.Reveal); ok && len(b.Inline) > 0 {
+		if b, ok := r.Body.(*jobs.Reveal); ok && len(b.Inline) > 0 && (w.opt.Defect != Unopened || i%3 != 1) {
 			if h, err := jobs.VerifyPayload(bytes.NewReader(b.Inline), 1); err == nil {
 				_ = l.Attach(r, h.Tuples)
 			}
@@ -98,59 +98,75 @@ func (w *world) manifestOf(k *work, shard uint32) *jobs.Manifest {
 	}
 	m, _, err := k.at.p.submitter.Manifest(k.job, shard)
 	if err != nil {
-		w.broke("I5", "%s cannot read its own job: %v", k.at.name, err)
+		w.broke("I5", "%s has lost a part of its job: %v", k.at.name, err)
 		return nil
 	}
 	return m
 }
 
-// convicts holds I13: of any two records only a liar's can convict, and two seals of one unit to
-// different things do.
+// convicts holds I13: of any two records only a liar's can convict, and two of one kind that say
+// different things of one unit do.
 func (w *world) convicts(rs []*jobs.Record) {
 	type about struct {
 		by   jobs.NodeID
+		kind jobs.Kind
 		unit uint16
 	}
-	seals := map[about]*jobs.Record{}
+	firsts := map[about]*jobs.Record{}
 	for _, r := range rs {
-		b, ok := r.Body.(*jobs.Seal)
+		unit, said, ok := saying(r)
 		if !ok {
 			continue
 		}
-		at := about{r.Author, b.Unit}
-		first := seals[at]
+		at := about{r.Author, r.Kind, unit}
+		first := firsts[at]
 		if first == nil {
-			seals[at] = r
+			firsts[at] = r
 			continue
 		}
+		_, before, _ := saying(first)
 		who, guilty := scheduler.Convict(first, r)
-		differ := first.Body.(*jobs.Seal).Commitment != b.Commitment
+		guilty = guilty && w.opt.Defect != Lenient
 		n := w.byID[r.Author]
 		switch {
 		case guilty && (who != r.Author || n == nil || n.honest() && !w.forgets(n, protocol.ShardRef{Job: r.Job})):
 			w.broke("I13", "%s is convicted", w.byID[who].name)
-		case differ != guilty:
-			w.broke("I13", "%s sealed two things for unit %d, and is not convicted", n.name, b.Unit)
+		case guilty != (before != said):
+			w.broke("I13", "%s said two things of unit %d, and is not convicted", n.name, unit)
 		}
 	}
+}
+
+// saying is what a seal or a reveal says of which unit. The submitter's own runs bind nobody.
+func saying(r *jobs.Record) (unit uint16, said jobs.Digest, ok bool) {
+	switch b := r.Body.(type) {
+	case *jobs.Seal:
+		return b.Unit, b.Commitment, true
+	case *jobs.Reveal:
+		return b.Unit, b.Tuples, b.Replica != scheduler.WholeUnit
+	}
+	return 0, said, false
 }
 
 // associates holds I15 of three keepers who know a part each: whichever two of them meet first, all
 // come to the same.
 func (w *world) associates(k *work, shard uint32, m *jobs.Manifest, rs []*jobs.Record, whole *scheduler.Ledger) {
 	a, b, c := rs[:len(rs)/3], rs[len(rs)/3:2*len(rs)/3], rs[2*len(rs)/3:]
-	left := append(recordsOf(w.merged(k, shard, m, append(slices.Clone(a), b...))), c...)
-	right := append(slices.Clone(a), recordsOf(w.merged(k, shard, m, append(slices.Clone(b), c...)))...)
+	left := append(w.recordsOf(w.merged(k, shard, m, append(slices.Clone(a), b...))), c...)
+	right := append(slices.Clone(a), w.recordsOf(w.merged(k, shard, m, append(slices.Clone(b), c...)))...)
 	if x, y := w.merged(k, shard, m, left).Digests(), w.merged(k, shard, m, right).Digests(); !slices.Equal(x, y) || !slices.Equal(x, whole.Digests()) {
 		w.broke("I15", "three parts of the records of %s's job come to different states", k.at.name)
 	}
 }
 
 // recordsOf are the records that a ledger kept.
-func recordsOf(l *scheduler.Ledger) []*jobs.Record {
+func (w *world) recordsOf(l *scheduler.Ledger) []*jobs.Record {
 	rs := l.General()
 	for n := range l.Units() {
 		rs = append(append(rs, l.Seals(n)...), l.Reveals(n)...)
+	}
+	if w.opt.Defect == HandOnHalf {
+		return rs[:len(rs)/2]
 	}
 	return rs
 }

@@ -165,7 +165,7 @@ func (p *process) main() {
 		p.worker = worker.New(worker.Config{
 			Network: network, Signer: p.node, Nonce: p.nonce, Keepers: p.asks(), Board: p.board, Blobs: p.view(), Disk: p.table('w'),
 			Runner: runner{p}, Profiles: p.profiles(), Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
-			Logger: log, Runtime: p.m,
+			Logger: log, Runtime: w.opt.Defect.runtime(p),
 		})
 		if p.role.donates {
 			p.worker.SetMode(worker.Donating)
@@ -321,9 +321,7 @@ func (p *process) handle(ctx context.Context, from jobs.NodeID, request []byte) 
 		return p.lie.answer(ctx, p, from, request)
 	}
 	seen := p.w.seen.asked(p, from, request)
-	answer := p.keeper.Handle(ctx, from, request)
-	p.m.Check()
-	answer = p.w.opt.Defect.answer(ctx, p, from, request, answer)
+	answer := p.w.opt.Defect.handle(ctx, p, from, request)
 	p.m.Check()
 	p.w.seen.answered(seen, answer)
 	return answer

@@ -2,6 +2,7 @@ package world
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
@@ -15,11 +16,12 @@ func (s *witness) showed(a *asking, answer []byte) {
 	if protocol.DecodeRequest(a.body, &q) != nil || protocol.DecodeAnswer(answer, &r) != nil {
 		return
 	}
+	shown := open(r.Batches)
+	s.returns(a, &q, &r, shown)
 	k, n := s.w.workOf(q.Shard.Job), s.w.byID[a.from]
 	if k == nil || n == nil || n == k.at || n.role.keeps { // a keeper may be one of the shard's
 		return
 	}
-	shown := open(r.Batches)
 	for _, rec := range shown {
 		b, ok := rec.Body.(*jobs.Reveal)
 		if !ok {
@@ -39,6 +41,27 @@ func (s *witness) showed(a *asking, answer []byte) {
 	}
 }
 
+// returns holds I11 of a later read: it shows a seal of every honest worker whose seal this keeper
+// has acknowledged. Reveals it may hide, and of somebody who floods it not everything is kept.
+func (s *witness) returns(a *asking, q *protocol.ReadRequest, r *protocol.ReadAnswer, shown []*jobs.Record) {
+	here := map[statement]bool{}
+	for _, rec := range shown {
+		if b, ok := rec.Body.(*jobs.Seal); ok {
+			here[statement{rec.Author, q.Shard, b.Unit}] = true
+		}
+	}
+	for _, unit := range q.Units {
+		if slices.Contains(r.More, unit) {
+			continue
+		}
+		for _, by := range s.heard[a.p][place{q.Shard, unit}] {
+			if !here[statement{by, q.Shard, unit}] {
+				s.w.broke("I11", "%s does not show the seal of %s for unit %d, which it has acknowledged", a.p.name, s.w.byID[by].name, unit)
+			}
+		}
+	}
+}
+
 // forgets reports whether a node cannot know what it said before: it has lost its disk, and the program
 // answers otherwise each time. No memory, no promise.
 func (w *world) forgets(n *node, ref protocol.ShardRef) bool {
@@ -51,6 +74,9 @@ func (s *witness) stated(p *process, ref protocol.ShardRef, r *jobs.Record) {
 	author := s.w.byID[r.Author]
 	if author == nil {
 		return
+	}
+	if unit, _, ok := saying(r); ok || r.Kind == jobs.KindReveal {
+		inner(s.spoken, place{ref, unit})[r.Author] = true
 	}
 	switch b := r.Body.(type) {
 	case *jobs.Seal:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/shoalgrid/shoal/internal/strand"
@@ -106,13 +107,21 @@ func (k *work) live(p *process) {
 
 // find takes up a job that an earlier run of the node has made.
 func (k *work) find(p *process) error {
-	return p.submitter.All(func(o *submit.Own, job *jobs.Job) error {
+	if k.job != nil && k.w.opt.Defect == SubmitAgain {
+		_ = k.create(p)
+	}
+	found := k.job == nil
+	err := p.submitter.All(func(o *submit.Own, job *jobs.Job) error {
 		if k.job != nil && k.job.ID != job.ID {
 			k.w.broke("I5", "%s has another job than it had", p.name)
 		}
-		k.job, k.posted = job, o.Posted
+		k.job, k.posted, found = job, o.Posted, true
 		return nil
 	})
+	if err == nil && !found {
+		k.w.broke("I5", "%s does not find the job that it had", p.name)
+	}
+	return err
 }
 
 func (k *work) create(p *process) error {
@@ -141,7 +150,11 @@ func (k *work) create(p *process) error {
 }
 
 func (k *work) policy() jobs.Policy {
-	return jobs.Policy{Level: k.w.level(), Votes: uint8(k.votes), Trust: k.w.trusts(), Lease: 120}
+	p := jobs.Policy{Level: k.w.level(), Votes: uint8(k.votes), Lease: 120}
+	if p.Level == jobs.Trusted {
+		p.Trust = k.w.donors()
+	}
+	return k.w.opt.Defect.policy(p, k.w)
 }
 
 // level is at which all jobs of a world are verified.
@@ -166,11 +179,10 @@ func votesOf(l jobs.Level) int {
 // maxTrusted is how many donors a submitter names, at trusted.
 const maxTrusted = 3
 
-// trusts are the donors whose word is enough for a submitter: some that are honest, for whom would
-// it name else?
-func (w *world) trusts() (ids []jobs.NodeID) {
+// donors are some whose word can be enough for a submitter: honest ones, for whom would it name else?
+func (w *world) donors() (ids []jobs.NodeID) {
 	for _, n := range w.nodes {
-		if w.level() == jobs.Trusted && n.role.donates && n.honest() && len(ids) < maxTrusted {
+		if n.role.donates && n.honest() && len(ids) < maxTrusted {
 			ids = append(ids, n.ID())
 		}
 	}
@@ -239,17 +251,19 @@ func (k *work) over() {
 
 // answers reads every answer that was accepted, and the evidence for it.
 func (k *work) answers(p *process, c *collect.Collector) error {
-	next := uint64(0)
+	var numbers []uint64
 	wrong := map[uint64]bool{}
 	err := c.Each(p.ctx, collect.Which{Provisional: true}, func(a collect.Answer, out io.Reader) error {
 		got, err := io.ReadAll(out)
 		if err != nil {
 			return err
 		}
-		if a.Number != next || a.Open {
-			k.w.broke("I6", "%s: answer %d is number %d, open %v, in a job that is complete", p.name, next, a.Number, a.Open)
+		if !a.Open {
+			numbers = append(numbers, a.Number)
 		}
-		next++
+		if k.w.opt.Defect == Misdeliver {
+			got = append(got, '!')
+		}
 		k.gave[a.Number] = jobs.BlobOf(got).Digest
 		if !k.counted {
 			k.w.report.Accepted++
@@ -267,8 +281,8 @@ func (k *work) answers(p *process, c *collect.Collector) error {
 		return err
 	}
 	k.counted = true
-	if next != uint64(k.units) {
-		k.w.broke("I6", "%s: %d answers of %d", p.name, next, k.units)
+	if len(numbers) != k.units || !slices.IsSorted(numbers) || len(slices.Compact(numbers)) != k.units {
+		k.w.broke("I6", "%s has the answers %v of %d units, in a job that is complete", p.name, numbers, k.units)
 	}
 	return k.prove(p.ctx, c, wrong)
 }
@@ -287,7 +301,7 @@ func (k *work) prove(ctx context.Context, c *collect.Collector, wrong map[uint64
 		return err
 	}
 	for _, f := range r.Findings {
-		k.w.broke("I1", "%s: %s", k.at.name, f)
+		k.w.broke("I1", "%s cannot prove its answers: %s", k.at.name, f)
 	}
 	k.w.step("evidence", fmt.Append(nil, r.Proved, r.Late, r.Votes))
 	k.w.tell("%s has all %d answers, each proved; %d wrong", k.at.name, r.Proved, len(wrong))

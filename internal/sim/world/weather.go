@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 )
 
@@ -24,29 +25,31 @@ func (w *world) crawl() {
 	w.loop.At(d, func() { n.crawl = false })
 }
 
+// suspend lets a machine sleep, its steady clock too.
+func (w *world) suspend() {
+	w.still((*strand.Machine).Suspend, "%s is suspended for %s", 10*time.Minute)
+}
+
 // freeze stops a process, as SIGSTOP does: its clocks go on.
 func (w *world) freeze() {
-	n := w.some()
-	if n.p == nil {
-		return
-	}
-	p, d := n.p, w.between(time.Second, 20*time.Minute)
-	w.fault("the process of %s stands still for %s", n.name, d.Round(time.Second))
-	p.m.Freeze()
-	w.loop.At(d, func() { p.m.Resume(); w.seen.lost(n) })
-	w.seen.lost(n)
+	w.still((*strand.Machine).Freeze, "the process of %s stands still for %s", 20*time.Minute)
 }
 
 // stall lets a steady clock stand while its machine works.
 func (w *world) stall() {
+	w.still((*strand.Machine).Stall, "the steady clock of %s stands for %s", 3*time.Minute)
+}
+
+// still stops something of one node for a while.
+func (w *world) still(stop func(*strand.Machine), what string, most time.Duration) {
 	n := w.some()
 	if n.p == nil {
 		return
 	}
-	p, d := n.p, w.between(time.Second, 3*time.Minute)
-	w.fault("the steady clock of %s stands for %s", n.name, d.Round(time.Second))
-	p.m.Stall()
-	w.loop.At(d, func() { p.m.Resume(); w.seen.lost(n) })
+	m, d := n.p.m, w.between(time.Second, most)
+	w.fault(what, n.name, d.Round(time.Second))
+	stop(m)
+	w.loop.At(d, func() { m.Resume(); w.seen.lost(n) })
 	w.seen.lost(n)
 }
 

@@ -23,13 +23,14 @@ type hold struct {
 	jobs.Hold
 }
 
-// granted is the last grant of a replica by a process of a keeper.
+// granted is whom a process of a keeper lets hold a replica: since when, and until when unless it
+// is renewed.
 type granted struct {
-	to jobs.NodeID
-	at time.Time
+	to           jobs.NodeID
+	first, until time.Time
 }
 
-// culprit is somebody who said two things in a shard. In others a keeper may have to learn it anew.
+// culprit is somebody who said two things in a shard.
 type culprit struct {
 	id  jobs.NodeID
 	ref protocol.ShardRef
@@ -50,7 +51,9 @@ type witness struct {
 	runs      map[*work]map[uint64][]*execution
 	sealed    map[statement]jobs.Digest
 	revealed  map[statement]jobs.Digest
-	seals     map[jobs.Digest]bool // ids of seals that were sent
+	spoken    map[place]map[jobs.NodeID]bool       // who has sealed or revealed a unit
+	seals     map[jobs.Digest]bool                 // ids of seals that were sent
+	heard     map[*process]map[place][]jobs.NodeID // honest workers whose seals a keeper has acknowledged
 	kept      map[*disk]kept
 	acked     map[*process]map[jobs.Digest]bool
 	versions  map[*process]map[protocol.ShardRef]uint64
@@ -59,6 +62,7 @@ type witness struct {
 	touch     map[*node]time.Duration             // when it was last out of touch, or down
 	said      map[*disk]map[statement]jobs.Digest // what seals on a disk say
 	guilty    map[*disk]map[culprit]bool          // of whom two seals are on a disk that contradict each other
+	convicts  map[*process]map[jobs.NodeID]bool   // those whom it has learnt of
 	burned    map[*node]map[jobs.NodeID]bool      // by submitter
 	troubled  map[*disk]bool
 	lastCheck time.Duration
@@ -117,10 +121,11 @@ func (s *witness) batch(raw []byte) []*jobs.Record {
 func newWitness(w *world) *witness {
 	return &witness{
 		w: w, runs: map[*work]map[uint64][]*execution{}, sealed: map[statement]jobs.Digest{}, revealed: map[statement]jobs.Digest{},
+		spoken: map[place]map[jobs.NodeID]bool{}, heard: map[*process]map[place][]jobs.NodeID{},
 		seals: map[jobs.Digest]bool{}, kept: map[*disk]kept{}, acked: map[*process]map[jobs.Digest]bool{},
 		versions: map[*process]map[protocol.ShardRef]uint64{}, grants: map[*process]map[hold]granted{},
 		renewed: map[*process]map[hold]asked{}, touch: map[*node]time.Duration{},
-		said: map[*disk]map[statement]jobs.Digest{}, guilty: map[*disk]map[culprit]bool{}, burned: map[*node]map[jobs.NodeID]bool{}, troubled: map[*disk]bool{},
+		said: map[*disk]map[statement]jobs.Digest{}, guilty: map[*disk]map[culprit]bool{}, convicts: map[*process]map[jobs.NodeID]bool{}, burned: map[*node]map[jobs.NodeID]bool{}, troubled: map[*disk]bool{},
 		offers: map[*byte]*offered{}, batches: map[jobs.Digest][]*jobs.Record{},
 	}
 }
@@ -216,7 +221,7 @@ func (s *witness) stored(t table, key, value, old []byte, had bool) {
 		}
 		for _, r := range s.batch(value) {
 			inner(s.kept[t.d], ref)[r.ID] = r
-			s.weigh(t.d, ref, r)
+			s.weigh(t, ref, r)
 		}
 	case t.name == 'c' && key[0] == 'a':
 		s.accepts(t.p, key, value)
@@ -250,6 +255,7 @@ func (s *witness) deleted(t table, key []byte) {
 		delete(s.guilty, t.d)
 		delete(s.versions[t.p], ref)
 		delete(s.acked, t.p)
+		delete(s.heard, t.p)
 		delete(s.grants, t.p)
 	}
 }

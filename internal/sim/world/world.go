@@ -38,7 +38,7 @@ type Options struct {
 	Story  io.Writer // what happens is told here; nil: nowhere
 	// Defect plants a bug, to see that it is found.
 	Defect Defect
-	Until  string        // the run ends when this invariant is broken
+	Until  string        // the run ends when this invariant, or this check of one, is broken
 	Limit  time.Duration // that a world may take to settle once its faults have ended; 0: two hours
 	Logger *slog.Logger
 }
@@ -92,9 +92,10 @@ func (r *Report) Add(o *Report) {
 	r.Trace = hex.EncodeToString(theirs)
 }
 
-// Breach is an invariant that did not hold.
+// Breach is an invariant that did not hold, as one check of it found.
 type Breach struct {
 	Invariant string
+	Check     string // the check's words, before what it found is put in
 	At        time.Duration
 	What      string
 }
@@ -218,7 +219,7 @@ func (w *world) begin() {
 // over reports whether the run has come to its end: all answers are in and the keepers agree, or
 // it has taken so long that they will not come.
 func (w *world) over() bool {
-	if w.loop.Elapsed() > w.fate.until+w.opt.Limit || w.opt.Until != "" && w.hasBroken(w.opt.Until) {
+	if w.loop.Elapsed() > w.fate.until+w.opt.Limit || w.opt.Until != "" && w.report.Breaks(w.opt.Until) {
 		return true
 	}
 	if !w.healed || w.loop.Steps()%64 != 0 {
@@ -232,18 +233,20 @@ func (w *world) over() bool {
 	return w.settled()
 }
 
-// maxBreaches is how many breaches a report holds, one of each invariant; one is enough to fail.
+// maxBreaches is how many breaches a report holds, one of each check; one is enough to fail.
 const maxBreaches = 8
 
-func (w *world) hasBroken(invariant string) bool {
-	return slices.ContainsFunc(w.report.Broken, func(b Breach) bool { return b.Invariant == invariant })
+// Breaks reports whether an invariant, or one check of it, did not hold.
+func (r *Report) Breaks(what string) bool {
+	return slices.ContainsFunc(r.Broken, func(b Breach) bool { return b.Invariant == what || b.Check == what })
 }
 
-func (w *world) broke(invariant, format string, args ...any) {
-	if len(w.report.Broken) >= maxBreaches || w.hasBroken(invariant) {
+// broke notes that a check of an invariant failed. No two checks have the same words.
+func (w *world) broke(invariant, check string, args ...any) {
+	if len(w.report.Broken) >= maxBreaches || w.report.Breaks(check) {
 		return
 	}
-	b := Breach{invariant, w.loop.Elapsed(), fmt.Sprintf(format, args...)}
+	b := Breach{invariant, check, w.loop.Elapsed(), fmt.Sprintf(check, args...)}
 	w.report.Broken = append(w.report.Broken, b)
 	w.tell("BROKEN %s: %s", invariant, b.What)
 }
