@@ -145,6 +145,9 @@ func (s *witness) believes(p *process, id jobs.NodeID, record []byte) {
 		return
 	}
 	d, n := b.Get(id), s.w.byID[id]
+	if n == nil {
+		return
+	}
 	if s.burned[p.node][id] && !d.Burned {
 		s.w.broke("I20", "%s was burned at %s, and is not any more", n.name, p.name)
 	}

@@ -42,6 +42,7 @@ const (
 	ChangeRecords // a keeper's changes records
 	AckEarly      // a keeper's says "written" before it is
 	Overtrust     // a submitter's knows a donor for more than it did
+	Praise        // a submitter's knows all donors for what it knows of one
 	Forgive       // a submitter's knows nobody as burned
 	CannotRestart // it cannot be read after a crash
 
@@ -278,6 +279,11 @@ func (d Defect) pairs(t table, p contract.Pair) []contract.Pair {
 		var b jobs.Batch
 		if jobs.Decode(p.Value, protocol.MaxMessage, &b) == nil && slices.ContainsFunc(open([]jobs.Batch{b}), func(r *jobs.Record) bool { return r.Kind == jobs.KindReveal }) {
 			return nil
+		}
+	case d == Praise && prefix == "cd":
+		for _, n := range t.p.w.nodes {
+			id := n.ID()
+			as = append(as, contract.Pair{Key: append([]byte{p.Key[0]}, id[:]...), Value: p.Value})
 		}
 	case d == Overtrust && prefix == "cd", d == Forgive && prefix == "cd":
 		var known trust.Donor

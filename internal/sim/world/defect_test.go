@@ -15,7 +15,8 @@ import (
 	"github.com/shoalgrid/shoal/jobs"
 )
 
-// planted is a bug, and the check of an invariant that is to find it.
+// planted is a bug, the check of an invariant that is to find it, and the kind of worlds in which it
+// does; the seed is the first that is tried: bugs that show seldom should not take long to look for.
 type planted struct {
 	invariant, check string
 	in               Options
@@ -40,7 +41,7 @@ func allPlanted() []planted {
 		{"I8", "%s lets two workers hold replica %d of unit %d, the one for %s more", Options{Defect: GrantAll}},
 		{"I8", "%s lets two workers hold replica %d of unit %d, the one for %s more", Options{Defect: DeafRenew}},
 		{"I9", "%s starts unit %d, which it asked for %s ago", Options{Defect: NoRenewal}},
-		{"I9", "%s starts unit %d, which it asked for %s ago though it thinks %s", Options{Defect: Sleepless}},
+		{"I9", "%s starts unit %d, which it asked for %s ago though it thinks %s", Options{Defect: Sleepless, Seed: 70}},
 		{"I10", "%s replaces records it has", Options{Defect: ChangeRecords}},
 		{"I10", "%s knew version %d of a shard, and says %d", Options{Defect: Backwards}},
 		{"I11", "%s acknowledged a %s that is not on its disk", Options{Defect: AckEarly}},
@@ -65,9 +66,9 @@ func allPlanted() []planted {
 		{"I19", "unit %d was accepted, and the records do not say so", Options{Defect: LoseReveals}},
 		{"I20", "%s is credited with %d units, it ran %d", Options{Defect: Overpay}},
 		{"I20", "%s is credited with %d units, it ran %d", Options{Defect: PayLate, Liars: 2}},
-		{"I20", "%s copies, and is trusted", Options{Defect: Overtrust, Liars: 2, Vice: "copying", Level: jobs.Strong}},
+		{"I20", "%s copies, and is trusted", Options{Defect: Praise, Liars: 2, Vice: "copying", Level: jobs.Strong}},
 		{"I20", "%s is trusted for %d units at %s, it sealed %d with others", Options{Defect: Overtrust, Level: jobs.Strong}},
-		{"I20", "%s was burned at %s, and is not any more", Options{Defect: Forgive, Liars: 3, Vice: "doubling", Level: jobs.Strong}},
+		{"I20", "%s was burned at %s, and is not any more", Options{Defect: Forgive, Liars: 3, Vice: "betraying", Level: jobs.Strong}},
 		{"I21", "%s lets one worker hold %d replicas, %d are allowed", Options{Defect: GrantAll, Liars: 2}},
 		{"I22", "%s answers with %d bytes", Options{Defect: Verbose}},
 		{"I22", "%s is busy with %d things at once", Options{Defect: Leak}},
@@ -86,11 +87,12 @@ func TestDefectsAreFound(t *testing.T) {
 			t.Parallel()
 			o := c.in
 			o.Nodes, o.Fast, o.Until, o.Limit = 7, true, c.check, 20*time.Minute
-			for o.Seed = range uint64(200) {
+			for range 200 {
 				if r := Run(o); r.Breaks(c.check) {
 					t.Logf("found by seed %d: %v", o.Seed, r.Broken)
 					return
 				}
+				o.Seed++
 			}
 			t.Error("not found")
 		})
