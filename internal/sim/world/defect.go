@@ -73,6 +73,7 @@ const (
 	Recount     // it counts what comes again as new
 	Verbose     // its answers are longer than a message may be
 	Leak        // what it begins never ends
+	OpenBoard   // it takes up any number of jobs
 
 	// Of the rules.
 	Lenient      // nothing convicts anybody

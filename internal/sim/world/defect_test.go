@@ -72,6 +72,7 @@ func allPlanted() []planted {
 		{"I21", "%s lets one worker hold %d replicas, %d are allowed", Options{Defect: GrantAll, Liars: 2}},
 		{"I22", "%s answers with %d bytes", Options{Defect: Verbose}},
 		{"I22", "%s is busy with %d things at once", Options{Defect: Leak}},
+		{"I22", "%s has %d jobs of one submitter on its board", Options{Defect: OpenBoard, Liars: 1, Vice: "spamming"}},
 		{"I23", "%s takes %d records for new that it has acknowledged", Options{Defect: Recount}},
 		{"I24", "%s's job is not done %s after all healed: %d of %d units%s", Options{Defect: NoGrants}},
 		{"I24", "%s's job is not done %s after all healed: %d of %d units%s", Options{Defect: StarveUnit}},

@@ -268,7 +268,8 @@ func (b *board) add(j *jobs.Job) {
 	if b.p.m.Dead() {
 		return
 	}
-	if fresh, err := b.jobs.Add(j, j.Head.Submitter == b.p.ID(), b.p.m.Date()); err == nil && fresh {
+	own := j.Head.Submitter == b.p.ID() || b.p.w.opt.Defect == OpenBoard
+	if fresh, err := b.jobs.Add(j, own, b.p.m.Date()); err == nil && fresh {
 		b.p.w.seen.posted(b, j)
 		b.changed.Raise()
 	}
