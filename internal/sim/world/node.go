@@ -225,7 +225,6 @@ func (n *node) kill() {
 func (n *node) wipe() {
 	n.lives++
 	n.disk, n.blobs = newDisk(n), newBlobs(n)
-	n.w.seen.wiped(n)
 }
 
 // maxNeighbours is how many nodes notice at once that a peer came or went.

@@ -3,6 +3,7 @@ package world
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"time"
 
@@ -248,17 +249,24 @@ func (s *witness) deleted(t table, key []byte) {
 		s.w.broke("I4", "%s forgets an answer that it accepted", t.p.name)
 	case t.name == 'j' && key[0] != 'c':
 		s.w.broke("I5", "%s forgets a part of its own job", t.p.name)
-	case t.name == 'k' && (key[0] == 'r' || key[0] == 'm'): // it let a shard go: that is others' now
-		ref := protocol.ShardRef{Job: jobs.JobID(key[1:33]), Shard: binary.BigEndian.Uint32(key[33:])}
-		delete(s.kept[t.d], ref)
-		delete(s.said, t.d)
-		delete(s.guilty, t.d)
-		delete(s.versions[t.p], ref)
-		delete(s.acked, t.p)
-		delete(s.heard, t.p)
-		delete(s.grants, t.p)
+	case t.name == 'k' && (key[0] == 'r' || key[0] == 'm'): // it lets a shard go: that is others' now
+		s.letGo(t, refIn(key), key[0] == 'm')
 	}
 }
 
-// wiped forgets the disk that a node had.
-func (s *witness) wiped(*node) {}
+// letGo forgets what a keeper knew of a shard whose records are being removed; with the last of it,
+// also whom it lets work there.
+func (s *witness) letGo(t table, ref protocol.ShardRef, last bool) {
+	if _, kept := s.kept[t.d][ref]; !kept && !last {
+		return // the first record of it that was removed did the rest
+	}
+	delete(s.kept[t.d], ref)
+	delete(s.versions[t.p], ref)
+	delete(s.acked, t.p)
+	maps.DeleteFunc(s.said[t.d], func(at statement, _ jobs.Digest) bool { return at.ref == ref })
+	maps.DeleteFunc(s.guilty[t.d], func(c culprit, _ bool) bool { return c.ref == ref })
+	maps.DeleteFunc(s.heard[t.p], func(at place, _ []jobs.NodeID) bool { return at.ref == ref })
+	if last {
+		maps.DeleteFunc(s.grants[t.p], func(at hold, _ granted) bool { return at.ref == ref })
+	}
+}
