@@ -52,6 +52,7 @@ const (
 	RunTwice     // it runs each unit twice
 	WrongProgram // it runs another program
 	WrongInput   // it runs on another input
+	AnyProfile   // it runs programs of every profile, whether its release knows it or not
 	NoRenewal    // it does not renew what it holds
 	Sleepless    // it does not notice that it slept
 	DoubleSeal   // it seals two things, though it is honest
@@ -260,6 +261,14 @@ type sleepless struct{ strand.Runtime }
 
 // Date implements strand.Runtime.
 func (s sleepless) Date() int64 { return s.Now().Unix() }
+
+// profiles are those that a worker with the defect says it knows.
+func (d Defect) profiles(p *process) []jobs.Profile {
+	if d == AnyProfile {
+		return []jobs.Profile{0, 1}
+	}
+	return p.profiles()
+}
 
 // output is what an honest machine with the defect computes.
 func (d Defect) output(p *process, number uint64, truth []byte) []byte {

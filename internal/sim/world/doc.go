@@ -20,6 +20,8 @@
 //	answers.go     of what was accepted           causes.go    of executions, and why there is another
 //	keeping.go     of what keepers know           leases.go    of who may run what, and for how long
 //	results.go     of seals and reveals           merging.go   of all records together
+//	standing.go    of the honest
+//	defect.go      bugs to plant, to see that each check finds one
 //
 // Integers only: a fused multiply-add on another machine would make another run.
 package world

@@ -164,7 +164,7 @@ func (p *process) main() {
 	if p.role.donates || p.role.submits && w.judges() { // who judges runs some units itself
 		p.worker = worker.New(worker.Config{
 			Network: network, Signer: p.node, Nonce: p.nonce, Keepers: p.asks(), Board: p.board, Blobs: p.view(), Disk: p.table('w'),
-			Runner: runner{p}, Profiles: p.profiles(), Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
+			Runner: runner{p}, Profiles: w.opt.Defect.profiles(p), Slots: 1 + p.number%2, RunOwn: func(*jobs.Job) bool { return false },
 			Logger: log, Runtime: w.opt.Defect.runtime(p),
 		})
 		if p.role.donates {
