@@ -117,7 +117,7 @@ func (l *liar) forgeHandover(ctx context.Context, p *process, ref protocol.Shard
 	}
 	bs := jobs.Batches(rs)
 	bs[0].Sig[p.w.draw(len(bs[0].Sig))] ^= 1
-	p.asksOf(ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: bs})
+	p.offersTo(ctx, at, &protocol.OfferRequest{Shard: ref, Batches: bs})
 }
 
 // forge offers what somebody else is to have said: the submitter that it asks for nothing more, a
@@ -142,7 +142,7 @@ func (l *liar) forge(ctx context.Context, p *process, ref protocol.ShardRef, at 
 	}
 	bs := jobs.Batches(rs)
 	bs[0].Author = victim
-	p.asksOf(ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: bs})
+	p.offersTo(ctx, at, &protocol.OfferRequest{Shard: ref, Batches: bs})
 	l.forgeHandover(ctx, p, ref, at)
 }
 
@@ -167,7 +167,7 @@ func (l *liar) overload(ctx context.Context, p *process, ref protocol.ShardRef, 
 		l.nonsense(ctx, p, ref, at)
 		return
 	}
-	p.asksOf(ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: []jobs.Batch{raw}})
+	p.offersTo(ctx, at, &protocol.OfferRequest{Shard: ref, Batches: []jobs.Batch{raw}})
 }
 
 // nonsense offers records that are signed as they should be and that nobody can mean.
@@ -194,6 +194,6 @@ func (l *liar) nonsense(ctx context.Context, p *process, ref protocol.ShardRef, 
 		&jobs.Placement{Keepers: strangers}, &jobs.Control{Number: 1<<32 - 1, Act: jobs.ActCollected},
 		&jobs.Ask{Units: []jobs.UnitAsk{{Unit: unit, Votes: 255}}}, &jobs.Draw{}, &jobs.Final{Answers: make([]jobs.Digest, jobs.FinalUnits)})
 	if err == nil {
-		p.asksOf(ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: jobs.Batches(rs)})
+		p.offersTo(ctx, at, &protocol.OfferRequest{Shard: ref, Batches: jobs.Batches(rs)})
 	}
 }

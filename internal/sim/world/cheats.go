@@ -174,7 +174,7 @@ func (k *work) tell(p *process, to []jobs.NodeID, with []*jobs.Record, bodies ..
 		return
 	}
 	for _, at := range to {
-		p.asksOf(p.ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: ref, Batches: jobs.Batches(append(rs, with...))})
+		p.offersTo(p.ctx, at, &protocol.OfferRequest{Shard: ref, Batches: jobs.Batches(append(rs, with...))})
 	}
 }
 
@@ -210,7 +210,7 @@ func (k *work) contradict(p *process, set []jobs.NodeID) {
 		c := &jobs.Control{Number: uint32(k.cheat.rounds), Act: acts[(i+k.w.draw(2))%len(acts)], Expires: p.m.Date() + int64(k.w.draw(1<<24))}
 		rs, err := jobs.SignBatch(p.node, network, k.job.ID, jobs.WholeJob, c)
 		if err == nil {
-			p.asksOf(p.ctx, at, protocol.Offer, &protocol.OfferRequest{Shard: protocol.ShardRef{Job: k.job.ID}, Batches: jobs.Batches(rs)})
+			p.offersTo(p.ctx, at, &protocol.OfferRequest{Shard: protocol.ShardRef{Job: k.job.ID}, Batches: jobs.Batches(rs)})
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (l *liar) answer(ctx context.Context, p *process, from jobs.NodeID, request
 	if l.kind == stale {
 		l.before[q.again()] = answer
 	}
-	if bent := l.bend(ctx, p, q, answer); bent != nil {
+	if bent := l.bend(p, q, answer); bent != nil {
 		l.commits()
 		return bent
 	}
@@ -111,7 +111,7 @@ func (l *liar) denies(ref protocol.ShardRef) []byte {
 }
 
 // bend is what a liar makes of an honest answer; nil: nothing.
-func (l *liar) bend(ctx context.Context, p *process, q question, answer []byte) []byte {
+func (l *liar) bend(p *process, q question, answer []byte) []byte {
 	if len(answer) == 0 || answer[0] != 0 {
 		return nil
 	}

@@ -161,16 +161,16 @@ func (b bent) split(ctx context.Context, ref protocol.ShardRef, rs, others []*jo
 		if i%2 == 1 {
 			q.Batches = jobs.Batches(others)
 		}
-		b.p.asksOf(ctx, at, protocol.Offer, q)
+		b.p.offersTo(ctx, at, q)
 	}
 	return &client.Offered{Keepers: len(set), Set: len(set)}, nil
 }
 
-// asksOf asks a keeper something whatever it answers, for a few seconds.
-func (p *process) asksOf(ctx context.Context, at jobs.NodeID, v protocol.Verb, q any) {
+// offersTo offers one keeper something whatever it answers, for a few seconds.
+func (p *process) offersTo(ctx context.Context, at jobs.NodeID, q *protocol.OfferRequest) {
 	ctx, cancel := p.m.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, _ = (&link{p}).Call(ctx, at, protocol.EncodeRequest(v, q))
+	_, _ = (&link{p}).Call(ctx, at, protocol.EncodeRequest(protocol.Offer, q))
 }
 
 // Renew implements worker.Keepers: who never ends renews all that it ever held, and hears of no loss.
