@@ -51,19 +51,19 @@ func (w *Worker) claimFrom(ctx context.Context, info *jobInfo) bool {
 	if len(info.done) == int(shards) {
 		clear(info.done) // a decided unit can open again: look once more, later
 		w.mu.Lock()
-		info.until, info.why, info.finished = w.rt.Now().Add(reopens(info.job)), "", true
+		info.until, info.why, info.finished = w.rt.Now().Add(reopens(info)), "", true
 		w.mu.Unlock()
 	}
 	return false
 }
 
-// reopens is how soon a job whose units are all decided is looked at again. At strong its
-// submitter opens some of them again as it goes.
-func reopens(job *jobs.Job) time.Duration {
-	if job.Head.Policy.Level >= jobs.Strong {
+// reopens is how soon a job whose units are all decided is looked at again, in a crowd by each the
+// less often. At strong its submitter opens some of them again as it goes.
+func reopens(info *jobInfo) time.Duration {
+	if info.job.Head.Policy.Level >= jobs.Strong {
 		return idleAtMost
 	}
-	return time.Minute
+	return min(time.Minute*time.Duration(max(info.donors/scheduler.Crowd, 1)), idleInCrowd)
 }
 
 // Finished reports whether a job had no unit left to do when it was last looked at here. One at
@@ -75,30 +75,25 @@ func (w *Worker) Finished(id jobs.JobID) bool {
 	return info != nil && info.finished && info.job.Head.Policy.Level < jobs.Strong
 }
 
+// claimShard claims units of a shard. Mostly there is nothing to claim: so the program, the data and the
+// manifest are fetched only once there seems to be.
 func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (int, error) {
-	if info.over[ref.Shard] { // most likely it still is: then there is nothing to prepare
-		sum, err := w.summary(ctx, info, ref)
-		if sum == nil {
+	if len(w.recalled[ref]) == 0 {
+		if holds, err := w.choose(ctx, info, ref); len(holds) == 0 {
 			return 0, err
 		}
-		info.summaries[ref.Shard] = sum
 	}
 	if ready, err := w.prepare(ctx, info, ref); !ready {
+		delete(info.summaries, ref.Shard) // it will be old by then
 		return 0, err
 	}
 	if n := w.takeUp(ctx, info, ref); n > 0 {
 		return n, nil
 	}
-	sum, err := w.summary(ctx, info, ref)
-	if sum == nil {
-		return 0, err
-	}
-	n := min(w.room(info.own), scheduler.MaxHolds(&info.job.Head))
-	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
-	w.heard(sum)
-	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, w.rt.Uint64())
+	holds, err := w.choose(ctx, info, ref)
+	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
 	if len(holds) == 0 {
-		return 0, nil
+		return 0, err
 	}
 	began := w.moment()
 	a, err := w.cfg.Keepers.Claim(ctx, ref, holds)
@@ -112,21 +107,45 @@ func (w *Worker) claimShard(ctx context.Context, info *jobInfo, ref protocol.Sha
 	return len(a.Holds), nil
 }
 
-// summary gives the summary of a shard in which something is left to do; of another none, and
-// notes that.
-func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (*scheduler.Summary, error) {
-	sum := info.summaries[ref.Shard]
-	delete(info.summaries, ref.Shard) // good for one claim; an answer brings the next
+// choose picks what to ask for of a shard, as far as it has room; the summary that it was chosen by
+// stays.
+func (w *Worker) choose(ctx context.Context, info *jobInfo, ref protocol.ShardRef) ([]jobs.Hold, error) {
+	sum, err := w.summary(ctx, info, ref)
 	if sum == nil {
-		var err error
-		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
-			return nil, err
-		}
+		return nil, err
+	}
+	n := min(w.room(info.own), scheduler.MaxHolds(&info.job.Head))
+	asked := info.own && !w.cfg.RunOwn(info.job) // at strong it runs at least what it must
+	holds := pick(sum, info.own, asked, func(u uint16) bool { return w.busyWith(ref, u) }, n, w.rt.Uint64())
+	w.heard(sum, len(holds) > 0)
+	if len(holds) > 0 {
+		info.summaries[ref.Shard] = sum
+	}
+	return holds, nil
+}
+
+// summary gives the summary of a shard in which something is left to do; of another none, and
+// notes that. It may be one keeper's word only; that all is decided is a majority's.
+func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (*scheduler.Summary, error) {
+	sum, err := info.summaries[ref.Shard], error(nil)
+	delete(info.summaries, ref.Shard)
+	hint := sum == nil && !info.own
+	if hint {
+		sum, err = w.cfg.Keepers.Glance(ctx, ref)
+	}
+	if units := info.job.Head.ShardUnits(ref.Shard); sum == nil || hint && (sum.Len() != units || over(sum) && !info.over[ref.Shard]) {
+		sum, err = w.cfg.Keepers.Summary(ctx, ref)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if sum.Len() != info.job.Head.ShardUnits(ref.Shard) {
 		return nil, errors.New("keepers summarise another shard than the job's")
 	}
-	if info.over[ref.Shard] = sum.Closed != 0 || sum.Decided(); !info.over[ref.Shard] {
+	if sum.Lottery != nil {
+		info.donors = int(sum.Lottery.Donors)
+	}
+	if info.over[ref.Shard] = over(sum); !info.over[ref.Shard] {
 		w.mu.Lock()
 		info.finished = false
 		w.mu.Unlock()
@@ -136,6 +155,9 @@ func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardR
 	delete(info.manifests, ref.Shard)
 	return nil, nil
 }
+
+// over reports whether there is nothing left to do in a shard.
+func over(s *scheduler.Summary) bool { return s.Closed != 0 || s.Decided() }
 
 // holding is how many replicas of a shard this worker holds: those that it has run, too, until it
 // has seen what became of them.

@@ -145,7 +145,7 @@ func TestTenThousandDonorsOneUnit(t *testing.T) {
 			if x.asks, due, known = c.look(x.id, x.at, rnd); x.asks != nil {
 				x.pause, wait = idleAtFirst, latency
 			} else {
-				x.pause, wait = rest(x.pause, due, known)
+				x.pause, wait = rest(x.pause, due, known, false)
 			}
 			if taken == 0 && len(c.holders) == 2 {
 				taken = x.at

@@ -35,6 +35,7 @@ type jobInfo struct {
 	done      map[uint32]bool // shards in which all is decided, in this round
 	over      map[uint32]bool // those in which it was when they were last looked at
 	finished  bool            // no unit was left to do when it was last looked at
+	donors    int             // in the crowd around it, as its keepers said last; 0: few
 	next      uint32          // shard to look at first
 	strikes   int
 	asides    int           // how often it was set aside without a unit that ran

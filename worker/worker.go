@@ -24,6 +24,7 @@ type Keepers interface {
 	Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.NodeID, error)
 	Describe(ctx context.Context, ref protocol.ShardRef) (*client.Described, error)
 	Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error)
+	Glance(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error)
 	Claim(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (*client.Assignment, error)
 	Renew(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold) (lost []jobs.Hold, err error)
 	Release(ctx context.Context, ref protocol.ShardRef, holds []jobs.Hold)
@@ -160,6 +161,7 @@ type Worker struct {
 	idleWhy    string
 	crowd      int           // donors that keepers know of, as heard since the last look
 	due        time.Duration // after which a keeper's lot falls on this worker; 0: not heard
+	asked      bool          // there was something to ask for since the last rest
 	group      strand.Group
 	ctx        context.Context
 }

@@ -84,7 +84,7 @@ func burntRange(steps int64, last int) []byte {
 }
 
 // writeBurner puts a burner into a file of the test.
-func writeBurner(t *testing.T, steps int64) string {
+func writeBurner(t testing.TB, steps int64) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "burn.wasm")
 	if err := os.WriteFile(file, burner(steps), 0o600); err != nil {

@@ -15,6 +15,7 @@ import (
 // What is said of the board, and how often.
 const (
 	copyEvery     = 20 * time.Second
+	copyAtMost    = 2 * time.Minute // where copies bring nothing new, since gossip does
 	copiedAtFirst = 3 // boards, by a node that joins
 	copyPages     = 64
 	pageBytes     = 2 << 20
@@ -147,7 +148,9 @@ type boardRounds struct {
 	met    map[jobs.NodeID]bool
 	missed map[jobs.JobID]int // see repost
 
-	copyAt, findAt, provideAt, putAt time.Time
+	tidyAt, copyAt, findAt, provideAt, putAt time.Time
+
+	pause time.Duration // until the next copy
 }
 
 // do does what is due.
@@ -160,10 +163,12 @@ func (r *boardRounds) do(ctx context.Context, now time.Time) {
 		return
 	}
 	r.meet(ctx, peers)
-	if due(&r.copyAt, now, copyEvery) {
+	if due(&r.tidyAt, now, copyEvery) {
 		b.retry(ctx)
 		r.missed = b.repost(ctx, r.missed)
-		r.copyFrom(ctx, peers[rand.IntN(len(peers))].ID)
+	}
+	if r.pause = max(r.pause, copyEvery); due(&r.copyAt, now, r.pause) {
+		r.copyAgain(ctx, peers[rand.IntN(len(peers))].ID)
 	}
 	if due(&r.findAt, now, findEvery) {
 		b.find(ctx, r.host)
@@ -176,6 +181,20 @@ func (r *boardRounds) do(ctx context.Context, now time.Time) {
 	}
 	if due(&r.putAt, now, putEvery) {
 		b.putHeads(ctx, r.host)
+	}
+}
+
+// copyAgain copies a peer's board, the next time after a longer pause if there was nothing new.
+func (r *boardRounds) copyAgain(ctx context.Context, peer jobs.NodeID) {
+	digest := func() uint64 {
+		r.b.mu.Lock()
+		defer r.b.mu.Unlock()
+		return r.b.board.Digest()
+	}
+	before := digest()
+	r.copyFrom(ctx, peer)
+	if r.pause = min(2*r.pause, copyAtMost); digest() != before {
+		r.pause = copyEvery
 	}
 }
 

@@ -118,7 +118,8 @@ func (o *overlay) peers() []p2p.Peer {
 
 // Times of greeting.
 const (
-	greetEvery  = 20 * time.Second
+	greetEvery  = 20 * time.Second // of one peer
+	greetPause  = time.Second      // of any, on average: who has many peers greets each the less often
 	greetAtOnce = 8
 )
 
@@ -130,7 +131,7 @@ func (o *overlay) greet(ctx context.Context) {
 	o.mu.Lock()
 	for _, p := range peers {
 		live[p.ID] = true
-		if time.Since(o.hello[p.ID].at) > greetEvery {
+		if time.Since(o.hello[p.ID].at) > max(greetEvery, time.Duration(len(peers))*greetPause) {
 			due = append(due, p.ID)
 		}
 	}

@@ -76,7 +76,8 @@ type Collector struct {
 	manifests map[uint32]*listed
 	accepted  map[uint32][]scheduler.State // by shard and unit; Open: not accepted
 	summaries map[uint32]*scheduler.Summary
-	seen      map[seenKey]uint64 // versions of keepers' summaries that prompted a look
+	seen      map[seenKey]uint64   // versions of keepers' summaries that were told
+	looked    map[uint32]time.Time // when each shard was last looked at
 	tally     Tally
 	changed   strand.Signal
 	donors    map[jobs.NodeID]evidence.Share
@@ -106,7 +107,7 @@ type Tally struct {
 func New(cfg Config, job *jobs.Job) (*Collector, error) {
 	c := &Collector{
 		cfg: cfg, rt: strand.Or(cfg.Runtime), job: job, manifests: map[uint32]*listed{}, accepted: map[uint32][]scheduler.State{},
-		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, donors: map[jobs.NodeID]evidence.Share{},
+		summaries: map[uint32]*scheduler.Summary{}, seen: map[seenKey]uint64{}, looked: map[uint32]time.Time{}, donors: map[jobs.NodeID]evidence.Share{},
 		reading: newReading(), said: map[uint32]bool{}, drawn: map[uint32]uint8{},
 	}
 	if cfg.Judge != nil && job.Head.Policy.Level >= jobs.Strong {
@@ -226,7 +227,9 @@ func (c *Collector) note(err error) {
 	c.lastErr = err
 }
 
-// await waits until some keeper's summary changes.
+// await waits until some keeper's summary says what is worth a look. Of what is not, claims and seals,
+// the first keeper tells as they come, and the others, of whom it could be the one that lies or is
+// behind, less often.
 func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.Duration) {
 	set, err := c.cfg.Keepers.Keepers(ctx, ref)
 	if err != nil || len(set) == 0 {
@@ -239,20 +242,18 @@ func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.
 	defer asking.Wait(c.rt)
 	var woke strand.Signal
 	mark := woke.Mark()
-	for _, n := range set {
+	for i, n := range set {
 		asking.Go(c.rt, func() {
-			k := seenKey{ref.Shard, n}
-			c.mu.Lock()
-			known := c.seen[k]
-			c.mu.Unlock()
-			sum, err := c.cfg.Keepers.Await(ctx, ref, n, known, wait)
-			if err != nil || sum == nil {
-				return
+			for {
+				switch news, heard := c.hears(ctx, ref, n, wait); {
+				case !heard:
+					return
+				case news, len(set) == 1:
+					woke.Raise()
+					return
+				}
+				_ = strand.Sleep(ctx, c.rt, gatherFor+time.Duration(i)*time.Second)
 			}
-			c.mu.Lock()
-			c.seen[k] = sum.Version
-			c.mu.Unlock()
-			woke.Raise()
 		})
 	}
 	if c.rt.Wait(ctx, strand.Forever, mark) == nil {
@@ -261,7 +262,35 @@ func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.
 	}
 }
 
-const gatherFor = 20 * time.Millisecond
+// hears waits until a keeper's summary is another than the last, and reports whether it is worth a
+// look: something is decided that is not accepted, or how far the job is was not seen for a while.
+func (c *Collector) hears(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, wait time.Duration) (news, heard bool) {
+	k := seenKey{ref.Shard, at}
+	c.mu.Lock()
+	known := c.seen[k]
+	c.mu.Unlock()
+	sum, err := c.cfg.Keepers.Await(ctx, ref, at, known, wait)
+	if err != nil || sum == nil {
+		return false, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[k] = sum.Version
+	if c.trial != nil || sum.Closed != 0 || c.rt.Now().Sub(c.looked[ref.Shard]) >= readAgain {
+		return true, true
+	}
+	for n, state := range c.accepted[ref.Shard] {
+		if state == scheduler.Open && sum.Unit(n).State.Decided() {
+			return true, true
+		}
+	}
+	return false, true
+}
+
+const (
+	gatherFor = 20 * time.Millisecond
+	readAgain = 5 * time.Second // how far a job is, where no answer is ready
+)
 
 // look reads what the keepers say of a shard, and accepts what can be.
 func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
@@ -277,7 +306,7 @@ func (c *Collector) look(ctx context.Context, ref protocol.ShardRef) error {
 		c.cfg.Logger.Debug("no fresh secret for the lots", "job", c.job.ID.Short(), "shard", ref.Shard, "error", err)
 	}
 	c.mu.Lock()
-	c.summaries[ref.Shard] = sum
+	c.summaries[ref.Shard], c.looked[ref.Shard] = sum, c.rt.Now()
 	var todo []uint16
 	for n := range m.Units {
 		if c.accepted[ref.Shard][n] == scheduler.Open && c.ripe(sum.Unit(n).State) {

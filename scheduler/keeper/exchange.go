@@ -17,15 +17,27 @@ func (k *Keeper) syncAll(ctx context.Context, s *shard) {
 	if _, _, err := k.merge(ctx, s, nil); err != nil { // what could not be written when it came
 		k.cfg.Logger.Debug("records are still not stored", "job", s.ref.Job.Short(), "shard", s.ref.Shard, "error", err)
 	}
+	agreed := true
 	for _, n := range set {
 		if n == k.self {
 			continue
 		}
-		if _, err := k.exchange(ctx, s, n); err != nil {
+		slots, err := k.exchange(ctx, s, n)
+		if err != nil {
 			k.cfg.Logger.Debug("sync failed", "peer", n.Short(), "error", err)
 		}
+		agreed = agreed && slots == 0 && err == nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.agreed++; !agreed {
+		s.agreed = 0
+	}
+	s.agreed = min(s.agreed, syncTries)
 }
+
+// syncTries is how often the time until a sync is doubled.
+const syncTries = 3
 
 // exchange compares this node's records of a shard with another keeper's, takes what is lacking
 // here and offers what is lacking there. It reports how many slots differed.

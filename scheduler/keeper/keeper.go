@@ -67,6 +67,7 @@ const (
 	heirsEvery    = 5 * time.Minute  // see who would keep it if most of its keepers vanished
 	repairTries   = 5                // times the pause after a repair that failed is doubled
 	syncSoon      = 2 * time.Second  // after records came
+	syncCalm      = 10 * time.Second // the same where they come to all keepers anyway, as was seen
 	syncEvery     = time.Minute
 	tickEvery     = 500 * time.Millisecond
 	unloadAfter   = 2 * time.Minute  // an idle ledger goes back to disk

@@ -195,6 +195,9 @@ func (k *Keeper) announce(ctx context.Context, s *shard, set []jobs.NodeID) erro
 	if !due {
 		return nil
 	}
+	s.mu.Lock()
+	s.agreed = 0 // what comes of this only the others' words make count
+	s.mu.Unlock()
 	rs, err := jobs.SignBatch(k.cfg.Signer, k.cfg.Network, s.ref.Job, s.ref.Shard, &jobs.Handover{Set: set})
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@ type shard struct {
 	repairs  int       // in a row that did not come to their end
 	heirsAt  time.Time // when heirs were last named
 	syncAt   time.Time
+	agreed   int       // times in a row that every other keeper had the same
 	begunAt  time.Time // when it was first published here, in this run
 	since    time.Time // the same, in whichever run: no seed is older
 	closedAt time.Time // when this node first saw the job closed
@@ -142,7 +143,7 @@ func (k *Keeper) merge(ctx context.Context, s *shard, rs []*jobs.Record) (fresh,
 	if len(added) > 0 {
 		k.learn(k.rt.Now(), s) // who is convicted by them gets nothing from now on, in no shard
 		s.hold()
-		s.syncAt = earlier(s.syncAt, k.rt.Now().Add(syncSoon))
+		s.syncAt = earlier(s.syncAt, k.rt.Now().Add(min(syncSoon<<s.agreed, syncCalm)))
 	}
 	s.writing.Join()
 	defer s.writing.Part()

@@ -1,31 +1,70 @@
 package world
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
 )
 
-// BenchmarkScale is what a unit costs in messages as the grid grows, while nodes come and go: one
-// job of 40 units, everyone idle otherwise. An iteration is a whole world.
+var large = flag.Bool("large", false, "benchmarks also of 10,000 nodes: minutes, and 5 GB")
+
+// sizes are of the grids that are compared.
+func sizes() []int {
+	if *large {
+		return []int{10, 100, 1_000, 10_000}
+	}
+	return []int{10, 100, 1_000}
+}
+
+// BenchmarkScale is what a unit costs as the grid grows, while volunteers' machines come and go: of one
+// job of 40 units, so that all but a few donors are idle, and of one with two units for each node,
+// that all are busy with. A unit takes a minute. An iteration is some worlds, of 120 units at least.
 func BenchmarkScale(b *testing.B) {
-	for _, nodes := range []int{10, 100, 1_000, 10_000} {
-		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
-			var sum Report
-			worlds := 0
-			for b.Loop() {
-				r := Run(Options{Seed: uint64(worlds), Nodes: nodes, Units: 40, Calm: true, Churn: true, Fast: true})
-				if len(r.Broken) > 0 {
-					b.Fatalf("seed %d: %v", r.Seed, r.Broken)
-				}
-				sum.Add(r)
-				worlds++
+	for _, nodes := range sizes() {
+		b.Run(fmt.Sprintf("few/%d", nodes), func(b *testing.B) { scale(b, nodes, 40) })
+		b.Run(fmt.Sprintf("many/%d", nodes), func(b *testing.B) { scale(b, nodes, max(40, 2*nodes)) })
+	}
+}
+
+func scale(b *testing.B, nodes, units int) {
+	var sum Report
+	var took time.Duration
+	worlds := 0
+	for b.Loop() {
+		for range max(1, 120/units) {
+			r := Run(Options{Seed: uint64(worlds), Nodes: nodes, Units: units, Takes: time.Minute, Calm: true, Churn: true, Fast: true})
+			if len(r.Broken) > 0 {
+				b.Fatalf("seed %d: %v", r.Seed, r.Broken)
 			}
-			n := float64(sum.Accepted)
-			b.ReportMetric(float64(sum.Messages)/n, "messages/unit")
-			b.ReportMetric(float64(sum.Bytes)/n, "B/unit")
-			b.ReportMetric(float64(sum.Executions)/n, "executions/unit")
-		})
+			sum.Add(r)
+			took += r.Ended
+			worlds++
+		}
+	}
+	costs(b, &sum)
+	b.ReportMetric(took.Minutes()/float64(worlds), "grid-min")
+}
+
+// costs prints what a unit took of messages, by what they were about, and of executions, by their
+// cause.
+func costs(b *testing.B, r *Report) {
+	n := float64(r.Accepted)
+	b.ReportMetric(float64(r.Messages)/n, "messages/unit")
+	b.ReportMetric(float64(r.Bytes)/n/1000, "kB/unit")
+	b.ReportMetric(float64(r.Lookups)/n, "lookups/unit")
+	for name, c := range r.Kinds {
+		b.ReportMetric(float64(c.Messages)/n, name+"/unit")
+	}
+	b.ReportMetric(float64(r.Executions)/n, "executions/unit")
+	for _, c := range []struct {
+		cause string
+		count int
+	}{
+		{"dispute", r.Causes.Dispute}, {"liar", r.Causes.Hostile}, {"crash", r.Causes.Crash}, {"contact", r.Causes.Contact},
+		{"race", r.Causes.Race}, {"unexplained", r.Causes.Unexplained},
+	} {
+		b.ReportMetric(float64(c.count)/n, "after-"+c.cause+"/unit")
 	}
 }
 
@@ -38,30 +77,32 @@ func BenchmarkDuplicates(b *testing.B) {
 		sum.Add(Run(Options{Seed: uint64(worlds), Nodes: 12, Liars: 3, Fast: true}))
 		worlds++
 	}
-	n := float64(sum.Accepted)
-	for _, c := range []struct {
-		cause string
-		count int
-	}{
-		{"dispute", sum.Causes.Dispute}, {"liar", sum.Causes.Hostile}, {"crash", sum.Causes.Crash}, {"contact", sum.Causes.Contact},
-		{"race", sum.Causes.Race}, {"unexplained", sum.Causes.Unexplained},
-	} {
-		b.ReportMetric(float64(c.count)/n, c.cause+"/unit")
-	}
-	b.ReportMetric(float64(sum.Executions)/n, "executions/unit")
+	costs(b, &sum)
 }
 
 // BenchmarkVanish is how long it takes, in the grid's time, until every shard has its keepers again
-// after three nodes of ten have gone at once.
+// after three nodes of ten have gone at once: killed, so that their connections close, or without a
+// word.
 func BenchmarkVanish(b *testing.B) {
-	var took, longest time.Duration
-	worlds := 0
-	for b.Loop() {
-		r := Run(Options{Seed: uint64(worlds), Nodes: 50, Units: 200, Calm: true, Fast: true, Vanish: time.Minute})
-		took += r.Recovered
-		longest = max(longest, r.Recovered)
-		worlds++
+	for _, silent := range []bool{false, true} {
+		b.Run(map[bool]string{false: "killed", true: "silent"}[silent], func(b *testing.B) {
+			var took, longest, ended time.Duration
+			worlds := 0
+			for b.Loop() {
+				for range 10 {
+					r := Run(Options{Seed: uint64(worlds), Nodes: 50, Units: 200, Calm: true, Fast: true, Vanish: time.Minute, Silent: silent})
+					if r.Recovered == 0 || len(r.Broken) > 0 {
+						b.Fatalf("seed %d: not recovered, or %v", r.Seed, r.Broken)
+					}
+					took += r.Recovered
+					ended += r.Ended
+					longest = max(longest, r.Recovered)
+					worlds++
+				}
+			}
+			b.ReportMetric(took.Seconds()/float64(worlds), "grid-s")
+			b.ReportMetric(longest.Seconds(), "longest-grid-s")
+			b.ReportMetric(ended.Seconds()/float64(worlds), "job-grid-s")
+		})
 	}
-	b.ReportMetric(took.Seconds()/float64(worlds), "grid-s")
-	b.ReportMetric(longest.Seconds(), "longest-grid-s")
 }

@@ -91,7 +91,7 @@ func (v view) Fetch(ctx context.Context, _ string, b jobs.Blob, holders []jobs.N
 		if from == nil || from == v.p.node {
 			continue
 		}
-		w.report.Messages++
+		w.sends("blob", 0)
 		if err := strand.Sleep(ctx, v.p.m, 2*w.latency()); err != nil {
 			return err
 		}
@@ -104,6 +104,7 @@ func (v view) Fetch(ctx context.Context, _ string, b jobs.Blob, holders []jobs.N
 		}
 		if ok && jobs.BlobOf(data) == b && !v.p.disk.full && !v.p.disk.locked {
 			v.b.m[b.Digest] = data
+			w.answers("blob", len(data))
 		}
 	}
 	if !v.Has(b.Digest) {

@@ -13,6 +13,8 @@
 //	vices.go       how nodes lie, by name: as workers (liars.go, thief.go, keys.go), as keepers
 //	               (keepers.go), as submitters (cheats.go), and beside the protocol (attack.go)
 //	faults.go      what goes wrong, and when
+//	volunteers.go  machines that come and go         vanish.go  and that do not come back
+//	cost.go        what is sent
 //	weather.go     slow ways, slow and stubborn disks, what stands still
 //	decay.go       what rots, and which release runs
 //	witness.go     what is seen of every message, execution and write

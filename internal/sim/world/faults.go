@@ -6,7 +6,6 @@ import (
 	"github.com/shoalgrid/shoal/internal/strand"
 	"github.com/shoalgrid/shoal/jobs"
 	"github.com/shoalgrid/shoal/scheduler"
-	"github.com/shoalgrid/shoal/scheduler/protocol"
 )
 
 // fate is what the seed decides of a world before it begins. Rates are in millionths.
@@ -64,6 +63,9 @@ func drawFate(l *strand.Loop, opt Options) fate {
 	f.public = draw(2) == 0 || opt.Level == jobs.Paranoid
 	if opt.Calm {
 		f.unitTime, f.leavePPM, f.dicePPM, f.cancelPPM, f.until = 10*time.Second, 0, 0, 0, time.Minute
+		if opt.Takes > 0 {
+			f.unitTime = opt.Takes
+		}
 		f.kinds = nil
 		if opt.Liars > 0 {
 			f.later(draw, opt)
@@ -124,78 +126,13 @@ func (w *world) heal() {
 		if n.p != nil {
 			n.p.m.Resume()
 		}
-		if n.p == nil && !n.gone {
+		if n.p == nil && !n.gone && !w.opt.Churn {
 			w.loop.At(w.between(0, 5*time.Second), n.start)
 		}
 	}
 	w.step("heal")
 	w.tell("nothing goes wrong any more")
 	w.stir()
-}
-
-// churns lets every node come and go: up for half an hour to four hours, away for up to one.
-func (w *world) churns() {
-	for _, n := range w.nodes {
-		if n.role.submits {
-			continue
-		}
-		var leave func()
-		leave = func() {
-			if w.healed {
-				return
-			}
-			n.kill()
-			away := w.between(time.Minute, time.Hour)
-			w.loop.At(away, func() {
-				if !n.gone {
-					n.start()
-				}
-			})
-			w.loop.At(away+w.between(30*time.Minute, 4*time.Hour), leave)
-		}
-		w.loop.At(w.between(0, 2*time.Hour), leave)
-	}
-}
-
-// vanish takes three nodes of ten away for good, and looks how long it takes until every shard is
-// kept by as many as it should be again.
-func (w *world) vanish() {
-	began := w.loop.Elapsed()
-	for _, n := range w.nodes {
-		if !n.role.submits && w.draw(10) < 3 {
-			n.kill()
-			n.gone = true
-		}
-	}
-	w.tell("three nodes of ten are gone")
-	var look func()
-	look = func() {
-		if w.restored() {
-			w.report.Recovered = w.loop.Elapsed() - began
-			w.tell("every shard has its keepers again, after %s", w.report.Recovered.Round(time.Second))
-			return
-		}
-		w.loop.At(time.Second, look)
-	}
-	look()
-}
-
-// restored reports whether the nodes that should keep each shard do.
-func (w *world) restored() bool {
-	for _, k := range w.works {
-		if k.job == nil {
-			return false
-		}
-		for shard := range k.job.Head.Shards() {
-			ref := protocol.ShardRef{Job: k.job.ID, Shard: shard}
-			for _, n := range w.nearest(scheduler.Key(k.job.ID, shard, 0), scheduler.Keepers, func(n *node) bool { return n.p != nil }) {
-				if len(w.seen.kept[n.disk][ref]) == 0 {
-					return false
-				}
-			}
-		}
-	}
-	return true
 }
 
 // some draws a node that is up.

@@ -31,6 +31,7 @@ func (w *world) keyOf(node, number int) ed25519.PrivateKey {
 func (n *node) use(key ed25519.PrivateKey) {
 	n.key = key
 	n.place = sha256.Sum256(n.id())
+	clear(n.w.order)
 	n.w.byID[n.ID()], n.w.keys[n.ID()] = n, key
 }
 

@@ -26,16 +26,12 @@ type link struct{ p *process }
 // Self implements keeper.Peers.
 func (l *link) Self() jobs.NodeID { return l.p.ID() }
 
-// Donors implements keeper.Peers: in worlds of this size everyone knows all, and has heard of the crowd.
-func (l *link) Donors() int {
-	n := l.p.w.fate.crowd
-	for _, o := range l.p.w.nodes {
-		if o.role.donates && o.p != nil {
-			n++
-		}
-	}
-	return n
-}
+// Donors implements keeper.Peers: those that are connected, in a small grid all, and the crowd that it
+// has heard of.
+func (l *link) Donors() int { return l.p.w.fate.crowd + min(l.p.w.donors, maxConnected) }
+
+// maxConnected is how many connections a node goes back to when it has too many.
+const maxConnected = 192
 
 // NetworkOf implements keeper.Peers.
 func (l *link) NetworkOf(id jobs.NodeID) string {
@@ -50,7 +46,8 @@ func (l *link) NetworkOf(id jobs.NodeID) string {
 func (l *link) Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID, error) {
 	w := l.p.w
 	l.p.m.Check()
-	if err := strand.Sleep(ctx, l.p.m, 2*w.latency()); err != nil {
+	w.looksUp()
+	if err := strand.Sleep(ctx, l.p.m, 2*w.latency()+l.p.stall(key, r)); err != nil {
 		return nil, err
 	}
 	near := w.nearest(key, r, func(n *node) bool {
@@ -65,30 +62,46 @@ func (l *link) Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID,
 
 // nearest are the r keepers nearest to a key, by SHA-256(peer) XOR SHA-256(key), of those that fit.
 func (w *world) nearest(key [32]byte, r int, fits func(*node) bool) []*node {
+	out := make([]*node, 0, r)
+	for _, n := range w.byDistance(key) {
+		if len(out) == r {
+			break
+		}
+		if fits(n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// byDistance are all nodes that keep, the nearest to a key first: sorted once for each key, of which
+// there are as many as shards.
+func (w *world) byDistance(key [32]byte) []*node {
+	if all, ok := w.order[key]; ok {
+		return all
+	}
 	at := sha256.Sum256(key[:])
 	type far struct {
 		d [32]byte
 		n *node
 	}
-	var best []far
+	var all []far
 	for _, n := range w.nodes {
-		if !n.role.keeps || !fits(n) {
+		if !n.role.keeps {
 			continue
 		}
 		f := far{n: n}
 		for i := range f.d {
 			f.d[i] = at[i] ^ n.place[i]
 		}
-		i, _ := slices.BinarySearchFunc(best, f, func(a, b far) int { return bytes.Compare(a.d[:], b.d[:]) })
-		if i < r {
-			best = slices.Insert(best, i, f)
-			best = best[:min(r, len(best))]
-		}
+		all = append(all, f)
 	}
-	out := make([]*node, len(best))
-	for i := range best {
-		out[i] = best[i].n
+	slices.SortFunc(all, func(a, b far) int { return bytes.Compare(a.d[:], b.d[:]) })
+	out := make([]*node, len(all))
+	for i := range all {
+		out[i] = all[i].n
 	}
+	w.order[key] = out
 	return out
 }
 
@@ -133,8 +146,7 @@ const maxPast = 256
 func (l *link) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte, error) {
 	w := l.p.w
 	l.p.m.Check()
-	w.report.Messages++
-	w.report.Bytes += int64(len(request))
+	w.sends(kindOf(request), len(request))
 	if len(request) > protocol.MaxMessage {
 		return nil, errTooLarge // the stream's reader gives up
 	}
@@ -160,6 +172,7 @@ func (l *link) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]byte
 		w.loop.At(w.latency(), cancel)
 	}
 	if err != nil {
+		l.p.doubts(c.to, err)
 		return nil, err
 	}
 	return c.answer, c.err
@@ -177,6 +190,9 @@ const dialTimeout = 1500 * time.Millisecond
 
 // send brings a question to its node, or loses it.
 func (w *world) send(c *call) {
+	if c.from.waits(c.to) {
+		return
+	}
 	if !w.reaches(c.from.node, c.to) || !w.reaches(c.to, c.from.node) {
 		w.seen.lost(c.from.node, c.to)
 		w.loop.At(dialTimeout, func() { c.end(nil, errUnreachable) })
@@ -224,7 +240,7 @@ func (w *world) deliver(c *call) {
 	p.m.Go(func() {
 		answered := false
 		defer func() {
-			if !answered { // the process died with the question open
+			if !answered && !c.from.waits(c.to) { // the process died with the question open
 				w.loop.At(w.latency(), func() { c.end(nil, errReset) })
 			}
 		}()
@@ -238,7 +254,7 @@ func (w *world) deliver(c *call) {
 
 // answer brings an answer back, or loses it.
 func (w *world) answer(c *call, answer []byte) {
-	w.report.Bytes += int64(len(answer))
+	w.answers(kindOf(c.request), len(answer))
 	w.step("answer", []byte(c.to.name), []byte(c.from.name), digest(answer))
 	if len(answer) > protocol.MaxMessage {
 		if c.to.honest() {

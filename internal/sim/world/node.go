@@ -45,6 +45,8 @@ type node struct {
 	runs   int           // processes so far
 	lives  int           // disks so far
 	gone   bool          // for good
+	mute   bool          // and without a word
+	left   time.Duration // when
 	p      *process      // nil while it is down
 }
 
@@ -60,6 +62,7 @@ type process struct {
 	judge     *collect.Judge // of its own jobs
 	changed   strand.Signal  // peers
 	board     *board
+	missed    map[*node]bool // whom that vanished without a word it holds no connection with any more
 }
 
 func (w *world) add(name string, r role) *node {
@@ -127,10 +130,13 @@ func (n *node) start() {
 	}
 	w := n.w
 	n.runs++
-	p := &process{node: n, m: w.loop.Machine(n.ppm, n.off)}
+	p := &process{node: n, m: w.loop.Machine(n.ppm, n.off), missed: map[*node]bool{}}
 	root, _ := p.m.WithCancel(context.Background())
 	p.ctx = root
 	n.p = p
+	if n.role.donates {
+		w.donors++
+	}
 	w.step("start", []byte(n.name))
 	p.m.Go(p.main)
 }
@@ -208,17 +214,27 @@ func (p *process) fails(err error) {
 
 // kill ends a node's process where it stands: nothing more of it happens.
 func (n *node) kill() {
+	if n.p != nil {
+		n.end()
+		n.w.stir()
+	}
+}
+
+// end is a kill that nobody is told of.
+func (n *node) end() {
 	p := n.p
 	if p == nil {
 		return
 	}
 	n.p = nil
+	if n.role.donates {
+		n.w.donors--
+	}
 	n.w.step("kill", []byte(n.name))
 	p.m.Kill()
 	n.disk.crash()
 	n.w.opt.Defect.crash(table{p: p, d: n.disk})
 	n.w.seen.crashed(n)
-	n.w.stir()
 }
 
 // wipe makes a node forget everything but its key.
@@ -239,12 +255,16 @@ func (w *world) stir() {
 			continue
 		}
 		w.loop.At(w.between(100*time.Millisecond, 2*time.Second), func() {
-			if p.m.Dead() || p.client == nil {
-				return
-			}
-			p.client.ForgetAll()
-			p.changed.Raise()
+			p.notices()
 		})
+	}
+}
+
+// notices is what a process does when whom it is connected with has changed.
+func (p *process) notices() {
+	if !p.m.Dead() && p.client != nil {
+		p.client.ForgetAll()
+		p.changed.Raise()
 	}
 }
 
@@ -263,32 +283,45 @@ func (b *board) Jobs() []*jobs.Job { return b.jobs.Jobs() }
 // Changed implements worker.Board.
 func (b *board) Changed() *strand.Signal { return &b.changed }
 
-func (b *board) add(j *jobs.Job) {
+// add puts a job on the board, and reports whether it is new there.
+func (b *board) add(j *jobs.Job) bool {
 	if b.p.m.Dead() {
-		return
+		return false
 	}
 	own := j.Head.Submitter == b.p.ID() || b.p.w.opt.Defect == OpenBoard
-	if fresh, err := b.jobs.Add(j, own, b.p.m.Date()); err == nil && fresh {
-		b.p.w.seen.posted(b, j)
-		b.changed.Raise()
+	fresh, err := b.jobs.Add(j, own, b.p.m.Date())
+	if err != nil || !fresh {
+		return false
 	}
+	b.p.w.seen.posted(b, j)
+	b.changed.Raise()
+	return true
 }
 
-// run copies, now and then, the board of some peer that is reached: gossip can be lost.
+// run copies, now and then, the board of some peer that is reached: gossip can be lost. As in
+// internal/node, less often while that brings nothing new.
 func (b *board) run() {
 	w := b.p.w
-	for strand.Sleep(b.p.ctx, b.p.m, boardEvery+strand.Jitter(b.p.m, boardEvery)) == nil {
+	for pause := boardEvery; strand.Sleep(b.p.ctx, b.p.m, pause+strand.Jitter(b.p.m, boardEvery)) == nil; {
 		peer := w.nodes[w.draw(len(w.nodes))]
 		if peer.p == nil || peer == b.p.node || !w.reaches(b.p.node, peer) {
 			continue
 		}
+		pause = min(2*pause, boardAtMost)
+		w.sends("board", boardAsk)
 		for _, j := range peer.p.board.Jobs() {
-			b.add(j)
+			if b.add(j) {
+				pause = boardEvery
+				w.answers("board", postSize)
+			}
 		}
 	}
 }
 
-const boardEvery = 10 * time.Second
+const (
+	boardEvery  = 20 * time.Second
+	boardAtMost = 2 * time.Minute
+)
 
 // gossip tells every node that hears of it about a job.
 func (w *world) gossip(from *node, j *jobs.Job) {
@@ -297,6 +330,7 @@ func (w *world) gossip(from *node, j *jobs.Job) {
 		if p == nil || p.board == nil || !w.reaches(from, n) || w.chance(w.fate.lossPPM) {
 			continue
 		}
+		w.sends("gossip", postSize)
 		w.loop.At(w.between(20*time.Millisecond, 200*time.Millisecond), func() { p.board.add(j) })
 	}
 }

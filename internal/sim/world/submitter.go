@@ -246,6 +246,7 @@ func (k *work) collect(p *process) {
 func (k *work) over() {
 	if !k.complete {
 		k.complete, k.ended = true, k.w.loop.Elapsed()
+		k.w.ends()
 	}
 }
 

@@ -34,8 +34,10 @@ type Options struct {
 	Churn bool // nodes come and go, as volunteers' machines do
 	// Vanish is when three nodes of ten go, for good; 0: never.
 	Vanish time.Duration
-	Fast   bool      // signatures that cost next to nothing, and that still nobody can forge
-	Story  io.Writer // what happens is told here; nil: nowhere
+	Silent bool          // they go without a word: their connections stay
+	Takes  time.Duration // of a unit on a usual node, where nothing fails; 0: ten seconds
+	Fast   bool          // signatures that cost next to nothing, and that still nobody can forge
+	Story  io.Writer     // what happens is told here; nil: nowhere
 	// Defect plants a bug, to see that it is found.
 	Defect Defect
 	Until  string        // the run ends when this invariant, or this check of one, is broken
@@ -56,9 +58,12 @@ type Report struct {
 	Faults     int            // of the network, the disks, the machines
 	Executions int            // of units
 	Causes     Causes         // of the executions beyond the votes that were needed
-	Messages   int
-	Recovered  time.Duration // from the vanishing until every shard had its keepers again
-	Bytes      int64
+	Messages   int            // that asked something, while a job was open
+	Bytes      int64          // of them and their answers
+	Kinds      Kinds          // the same by what they were about
+	Lookups    int            // in the overlay, which are no messages here
+	Recovered  time.Duration  // from the vanishing until every shard had its keepers again
+	Ended      time.Duration  // when the last job was complete
 	Steps      uint64
 	Took       time.Duration // virtual
 	Trace      string        // digest of all steps
@@ -82,6 +87,8 @@ func (r *Report) Add(o *Report) {
 	r.Causes.add(o.Causes)
 	r.Messages += o.Messages
 	r.Bytes += o.Bytes
+	r.Kinds.add(o.Kinds)
+	r.Lookups += o.Lookups
 	r.Steps += o.Steps
 	r.Took += o.Took
 	mine, _ := hex.DecodeString(r.Trace)
@@ -110,12 +117,15 @@ type world struct {
 	nodes  []*node
 	byID   map[jobs.NodeID]*node // also by names that a node has left behind
 	keys   map[jobs.NodeID]ed25519.PrivateKey
+	order  map[[32]byte][]*node // nodes that keep, the nearest to a key first
+	donors int                  // that are up
 	works  []*work
 	trace  hash.Hash
 	verify jobs.Verifier
 	report *Report
 	seen   *witness
 	healed bool
+	ended  bool   // every job is complete
 	past   []past // messages that may be replayed
 }
 
@@ -138,8 +148,8 @@ func newWorld(opt Options) *world {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &world{opt: opt, loop: strand.NewLoop(opt.Seed), byID: map[jobs.NodeID]*node{}, keys: map[jobs.NodeID]ed25519.PrivateKey{}, trace: sha256.New()}
-	w.report = &Report{Seed: opt.Seed, Nodes: opt.Nodes, Liars: opt.Liars, Vices: map[string]int{}}
+	w := &world{opt: opt, loop: strand.NewLoop(opt.Seed), byID: map[jobs.NodeID]*node{}, keys: map[jobs.NodeID]ed25519.PrivateKey{}, order: map[[32]byte][]*node{}, trace: sha256.New()}
+	w.report = &Report{Seed: opt.Seed, Nodes: opt.Nodes, Liars: opt.Liars, Vices: map[string]int{}, Kinds: Kinds{}}
 	w.fate = drawFate(w.loop, opt)
 	w.ground = w.loop.Machine(0, 0)
 	w.ctx = context.Background()
@@ -197,6 +207,10 @@ func (w *world) fault(format string, args ...any) {
 func (w *world) begin() {
 	for i := range w.opt.Nodes {
 		n := w.add(fmt.Sprintf("n%d", i), role{keeps: i%5 != 0 || w.opt.Nodes < 5, donates: true, liar: i < w.opt.Liars})
+		if w.opt.Churn {
+			w.volunteer(n)
+			continue
+		}
 		w.loop.At(w.between(0, w.fate.arrive), n.start)
 	}
 	for i := range w.fate.submitters {
@@ -208,9 +222,6 @@ func (w *world) begin() {
 		w.cheat()
 	}
 	w.scheduleFaults()
-	if w.opt.Churn {
-		w.churns()
-	}
 	if w.opt.Vanish > 0 {
 		w.loop.At(w.opt.Vanish, w.vanish)
 	}

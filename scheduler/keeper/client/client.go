@@ -6,6 +6,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type Local interface {
 // Times of asking.
 const (
 	cacheFor   = 30 * time.Second       // a shard's keepers are looked up again after this
+	hintFor    = 10 * time.Minute       // the same where only one is to be asked for a hint
+	glanceTime = time.Second            // for that one: there are others
 	askTimeout = 4 * time.Second        // of one question that needs no waiting
 	stragglers = 250 * time.Millisecond // for the rest, once a majority has answered
 	maxCached  = 1 << 14
@@ -53,8 +56,9 @@ type Client struct {
 }
 
 type cached struct {
-	set []jobs.NodeID
-	at  time.Time
+	set   []jobs.NodeID
+	at    time.Time
+	stale bool // peers have changed since
 }
 
 // New makes a client.
@@ -77,7 +81,7 @@ func (c *Client) Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.Nod
 	c.mu.Lock()
 	e, ok := c.sets[ref]
 	c.mu.Unlock()
-	if ok && c.rt.Now().Sub(e.at) < cacheFor {
+	if ok && !e.stale && c.rt.Now().Sub(e.at) < cacheFor {
 		return e.set, nil
 	}
 	set, err := c.peers.Nearest(ctx, scheduler.Key(ref.Job, ref.Shard, 0), scheduler.Keepers)
@@ -92,8 +96,28 @@ func (c *Client) Keepers(ctx context.Context, ref protocol.ShardRef) ([]jobs.Nod
 	if len(c.sets) >= maxCached {
 		clear(c.sets)
 	}
-	c.sets[ref] = cached{set, c.rt.Now()}
+	c.sets[ref] = cached{set: set, at: c.rt.Now()}
 	return set, nil
+}
+
+// one is a keeper of the shard to be asked for a hint: this node where it is one, mostly, or another by
+// lot, so that nobody's word stands alone for long. It may be one of some time ago, which says so:
+// thousands who look now and then would each make a lookup for it.
+func (c *Client) one(ctx context.Context, ref protocol.ShardRef) (at jobs.NodeID, err error) {
+	c.mu.Lock()
+	e, ok := c.sets[ref]
+	c.mu.Unlock()
+	set := e.set
+	if !ok || c.rt.Now().Sub(e.at) >= hintFor {
+		if set, err = c.Keepers(ctx, ref); err != nil {
+			return at, err
+		}
+	}
+	lot := c.rt.Uint64()
+	if slices.Contains(set, c.peers.Self()) && lot%4 > 0 {
+		return c.peers.Self(), nil
+	}
+	return set[lot/4%uint64(len(set))], nil
 }
 
 // Forget makes the next question look the shard's keepers up again.
@@ -107,7 +131,10 @@ func (c *Client) Forget(ref protocol.ShardRef) {
 func (c *Client) ForgetAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.sets)
+	for ref, e := range c.sets {
+		e.stale = true
+		c.sets[ref] = e
+	}
 }
 
 // Ask asks one node and decodes its answer.

@@ -32,6 +32,27 @@ func (c *Client) Summary(ctx context.Context, ref protocol.ShardRef) (*scheduler
 	return sum, nil
 }
 
+// Glance is the shard as one of its keepers sees it: a hint, at a fifth of the messages, for those who
+// look again and again and mostly find nothing. What it says is free a majority has to grant; what it
+// says is decided a majority should be asked about.
+func (c *Client) Glance(ctx context.Context, ref protocol.ShardRef) (*scheduler.Summary, error) {
+	at, err := c.one(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := c.rt.WithTimeout(ctx, glanceTime)
+	defer cancel()
+	var a protocol.SummaryAnswer
+	if err = c.Ask(ctx, at, protocol.Summary, &protocol.SummaryRequest{Shard: ref}, &a); err == nil && a.Summary == nil {
+		err = errors.New("keeper says nothing of its shard")
+	}
+	if err != nil {
+		c.Forget(ref)
+		return nil, err
+	}
+	return c.narrowed(ref, a.Summary), nil
+}
+
 // Await waits at one keeper until its summary is newer than known, and gives it; nil when
 // nothing changed in the time. It is a prompt to look, nothing more.
 func (c *Client) Await(ctx context.Context, ref protocol.ShardRef, at jobs.NodeID, known uint64, wait time.Duration) (*scheduler.Summary, error) {
