@@ -125,21 +125,24 @@ func (w *Worker) choose(ctx context.Context, info *jobInfo, ref protocol.ShardRe
 }
 
 // summary gives the summary of a shard in which something is left to do; of another none, and
-// notes that. It may be one keeper's word only; that all is decided is a majority's.
+// notes that. Where it shows nothing to ask for it may be one keeper's word, until the next look; all
+// else is a majority's: what only some hold for free they would grant, and others not.
 func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardRef) (*scheduler.Summary, error) {
-	sum, err := info.summaries[ref.Shard], error(nil)
+	units := info.job.Head.ShardUnits(ref.Shard)
+	sum := info.summaries[ref.Shard]
 	delete(info.summaries, ref.Shard)
-	hint := sum == nil && !info.own
-	if hint {
-		sum, err = w.cfg.Keepers.Glance(ctx, ref)
+	if sum == nil && !info.own {
+		if one, err := w.cfg.Keepers.Glance(ctx, ref); err == nil && one.Len() == units && w.idle(info, ref, one) {
+			sum = one
+		}
 	}
-	if units := info.job.Head.ShardUnits(ref.Shard); sum == nil || hint && (sum.Len() != units || over(sum) && !info.over[ref.Shard]) {
-		sum, err = w.cfg.Keepers.Summary(ctx, ref)
+	if sum == nil {
+		var err error
+		if sum, err = w.cfg.Keepers.Summary(ctx, ref); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if sum.Len() != info.job.Head.ShardUnits(ref.Shard) {
+	if sum.Len() != units {
 		return nil, errors.New("keepers summarise another shard than the job's")
 	}
 	if sum.Lottery != nil {
@@ -154,6 +157,14 @@ func (w *Worker) summary(ctx context.Context, info *jobInfo, ref protocol.ShardR
 	info.done[ref.Shard] = true
 	delete(info.manifests, ref.Shard)
 	return nil, nil
+}
+
+// idle reports whether one keeper's word of a shard leaves nothing to be asked of the others.
+func (w *Worker) idle(info *jobInfo, ref protocol.ShardRef, s *scheduler.Summary) bool {
+	if over(s) {
+		return info.over[ref.Shard]
+	}
+	return len(pick(s, false, false, func(u uint16) bool { return w.busyWith(ref, u) }, 1, 0)) == 0
 }
 
 // over reports whether there is nothing left to do in a shard.

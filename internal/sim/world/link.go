@@ -26,12 +26,9 @@ type link struct{ p *process }
 // Self implements keeper.Peers.
 func (l *link) Self() jobs.NodeID { return l.p.ID() }
 
-// Donors implements keeper.Peers: those that are connected, in a small grid all, and the crowd that it
-// has heard of.
-func (l *link) Donors() int { return l.p.w.fate.crowd + min(l.p.w.donors, maxConnected) }
-
-// maxConnected is how many connections a node goes back to when it has too many.
-const maxConnected = 192
+// Donors implements keeper.Peers: all of them, and the crowd that it has heard of. Of more nodes than
+// it is connected with a real one knows about how many there are.
+func (l *link) Donors() int { return l.p.w.fate.crowd + l.p.w.donors }
 
 // NetworkOf implements keeper.Peers.
 func (l *link) NetworkOf(id jobs.NodeID) string {
