@@ -16,7 +16,7 @@ import (
 const (
 	copyEvery     = 20 * time.Second
 	copyAtMost    = 2 * time.Minute // where copies bring nothing new, since gossip does
-	copiedAtFirst = 3 // boards, by a node that joins
+	copiedAtFirst = 3               // boards, by a node that joins
 	copyPages     = 64
 	pageBytes     = 2 << 20
 	receiptBytes  = 512 // about what a receipt takes in a page

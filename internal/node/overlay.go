@@ -80,10 +80,18 @@ func (o *overlay) Call(ctx context.Context, to jobs.NodeID, request []byte) ([]b
 	return h.Call(ctx, to, protocol.ID, request)
 }
 
-// Donors is how many donors are in sight.
+// Donors is how many donors are in sight; in a grid of more nodes than this one is connected with, that
+// share of all: a crowd that nobody has met yet is to be given work by lot, too.
 func (o *overlay) Donors() int {
 	n, _ := o.donors()
-	return n
+	h, err := o.up()
+	if err != nil || n == 0 {
+		return n
+	}
+	o.mu.Lock()
+	met := max(len(o.hello), 1)
+	o.mu.Unlock()
+	return max(n, h.Size()*n/met)
 }
 
 // NetworkOf is the network a peer was seen in.

@@ -56,6 +56,7 @@ type Host struct {
 	blobs   *blobs
 	gossip  *gossip // nil where Config says none
 	known   *known
+	size    size
 
 	changes chan struct{}
 	built   chan struct{} // closed when all of the above is there

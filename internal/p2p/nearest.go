@@ -47,6 +47,7 @@ func (h *Host) Nearest(ctx context.Context, key [32]byte, r int) ([]jobs.NodeID,
 		return nil, fmt.Errorf("look up nearest: %w", err)
 	}
 	near := h.confirm(ctx, h.candidates(key, found), r, begin)
+	h.size.note(key, near, r)
 	return near, ctx.Err()
 }
 
