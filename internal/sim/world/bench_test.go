@@ -89,7 +89,7 @@ func BenchmarkVanish(b *testing.B) {
 			var took, longest, ended time.Duration
 			worlds := 0
 			for b.Loop() {
-				for range 10 {
+				for range 4 {
 					r := Run(Options{Seed: uint64(worlds), Nodes: 50, Units: 200, Calm: true, Fast: true, Vanish: time.Minute, Silent: silent})
 					if r.Recovered == 0 || len(r.Broken) > 0 {
 						b.Fatalf("seed %d: not recovered, or %v", r.Seed, r.Broken)
