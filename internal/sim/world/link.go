@@ -28,7 +28,7 @@ func (l *link) Self() jobs.NodeID { return l.p.ID() }
 
 // Donors implements keeper.Peers: all of them, and the crowd that it has heard of. Of more nodes than
 // it is connected with a real one knows about how many there are.
-func (l *link) Donors() int { return l.p.w.fate.crowd + l.p.w.donors }
+func (l *link) Donors() int { return l.p.w.fate.crowd + l.p.w.lending }
 
 // NetworkOf implements keeper.Peers.
 func (l *link) NetworkOf(id jobs.NodeID) string {

@@ -135,7 +135,7 @@ func (n *node) start() {
 	p.ctx = root
 	n.p = p
 	if n.role.donates {
-		w.donors++
+		w.lending++
 	}
 	w.step("start", []byte(n.name))
 	p.m.Go(p.main)
@@ -228,7 +228,7 @@ func (n *node) end() {
 	}
 	n.p = nil
 	if n.role.donates {
-		n.w.donors--
+		n.w.lending--
 	}
 	n.w.step("kill", []byte(n.name))
 	p.m.Kill()

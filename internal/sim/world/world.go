@@ -109,24 +109,24 @@ type Breach struct {
 
 // world is one run.
 type world struct {
-	opt    Options
-	loop   *strand.Loop
-	fate   fate
-	ground *strand.Machine // for strands that are on no node: it never fails
-	ctx    context.Context
-	nodes  []*node
-	byID   map[jobs.NodeID]*node // also by names that a node has left behind
-	keys   map[jobs.NodeID]ed25519.PrivateKey
-	order  map[[32]byte][]*node // nodes that keep, the nearest to a key first
-	donors int                  // that are up
-	works  []*work
-	trace  hash.Hash
-	verify jobs.Verifier
-	report *Report
-	seen   *witness
-	healed bool
-	ended  bool   // every job is complete
-	past   []past // messages that may be replayed
+	opt     Options
+	loop    *strand.Loop
+	fate    fate
+	ground  *strand.Machine // for strands that are on no node: it never fails
+	ctx     context.Context
+	nodes   []*node
+	byID    map[jobs.NodeID]*node // also by names that a node has left behind
+	keys    map[jobs.NodeID]ed25519.PrivateKey
+	order   map[[32]byte][]*node // nodes that keep, the nearest to a key first
+	lending int                  // that are up
+	works   []*work
+	trace   hash.Hash
+	verify  jobs.Verifier
+	report  *Report
+	seen    *witness
+	healed  bool
+	ended   bool   // every job is complete
+	past    []past // messages that may be replayed
 }
 
 // Run lives one world to its end.
