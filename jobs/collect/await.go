@@ -12,8 +12,8 @@ import (
 
 // await waits until some keeper's summary says what is worth a look. Of what is not, claims and seals,
 // the first keeper tells as they come, and the others, of whom it could be the one that lies or is
-// behind, less often.
-func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.Duration) {
+// behind, less often; gather is for how long it waits for more then, longer after each that was not.
+func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait, gather time.Duration) {
 	set, err := c.cfg.Keepers.Keepers(ctx, ref)
 	if err != nil || len(set) == 0 {
 		_ = strand.Sleep(ctx, c.rt, retryAtFirst)
@@ -27,7 +27,7 @@ func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.
 	mark := woke.Mark()
 	for i, n := range set {
 		asking.Go(c.rt, func() {
-			for {
+			for pause := gather; ; pause = min(2*pause, gatherAtMost) {
 				switch news, heard := c.hears(ctx, ref, n, wait); {
 				case !heard:
 					return
@@ -35,12 +35,12 @@ func (c *Collector) await(ctx context.Context, ref protocol.ShardRef, wait time.
 					woke.Raise()
 					return
 				}
-				_ = strand.Sleep(ctx, c.rt, gatherFor+time.Duration(i)*time.Second)
+				_ = strand.Sleep(ctx, c.rt, pause+time.Duration(i)*time.Second)
 			}
 		})
 	}
 	if c.rt.Wait(ctx, strand.Forever, mark) == nil {
-		_ = strand.Sleep(ctx, c.rt, gatherFor) // several changes come together
+		_ = strand.Sleep(ctx, c.rt, gather) // several changes come together
 		cancel()
 	}
 }
@@ -70,7 +70,18 @@ func (c *Collector) hears(ctx context.Context, ref protocol.ShardRef, at jobs.No
 	return false, true
 }
 
+// stands is how the units of a shard stood when it was last looked at.
+func (c *Collector) stands(shard uint32) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.summaries[shard]; s != nil {
+		return string(s.Units)
+	}
+	return ""
+}
+
 const (
-	gatherFor = 20 * time.Millisecond
-	readAgain = 5 * time.Second // how far a job is, where no answer is ready
+	gatherFor    = 20 * time.Millisecond  // several changes come together
+	gatherAtMost = 500 * time.Millisecond // where what is said to have changed has not, again and again
+	readAgain    = 5 * time.Second        // how far a job is, where no answer is ready
 )

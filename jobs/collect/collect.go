@@ -198,9 +198,13 @@ func (c *Collector) patience(shard uint32) time.Duration {
 // turn works on one shard for a while and reports whether all of it is accepted.
 func (c *Collector) turn(ctx context.Context, shard uint32, wait time.Duration) bool {
 	ref := protocol.ShardRef{Job: c.job.ID, Shard: shard}
-	began, retry := c.rt.Now(), retryAtFirst
+	began, retry, gather, before := c.rt.Now(), retryAtFirst, gatherFor, ""
 	for ctx.Err() == nil {
 		err := c.look(ctx, ref)
+		gather = min(2*gather, gatherAtMost) // a keeper may prompt for nothing, again and again
+		if now := c.stands(shard); now != before {
+			gather, before = gatherFor, now
+		}
 		if c.complete(shard) {
 			return true
 		}
@@ -216,7 +220,7 @@ func (c *Collector) turn(ctx context.Context, shard uint32, wait time.Duration) 
 			continue
 		}
 		retry = retryAtFirst
-		c.await(ctx, ref, left)
+		c.await(ctx, ref, left, gather)
 	}
 	return false
 }

@@ -44,6 +44,15 @@ func TestTheHonestKeepTheirStanding(t *testing.T) {
 	}
 }
 
+// A keeper that says at every question that all has changed makes nobody ask without a pause (it was
+// 80 questions a second of one collector).
+func TestWhoInventsMakesNobodyRestless(t *testing.T) {
+	r := holds(t, Options{Seed: 91000005, Nodes: 9, Liars: 2, Vice: viceNames[inventing]})
+	if a := r.Messages / int(r.Took/time.Second); r.Vices[viceNames[inventing]] == 0 || a > 40 {
+		t.Errorf("%d messages a second, from all together", a)
+	}
+}
+
 // That is seen: who is convicted is shut out for ever, who is silent for an hour.
 func TestShutOut(t *testing.T) {
 	id, now, date := jobs.NodeID{1}, time.Unix(1<<31, 0), strand.Epoch().Unix()
