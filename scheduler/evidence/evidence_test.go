@@ -153,6 +153,16 @@ func TestRefusals(t *testing.T) {
 				}
 			})
 		}, "its votes come from 6 networks, paranoid asks for 7"},
+		{"seven, and one that dissents late", paranoid, func(w *world) {
+			seven(w, func(int, *task) {})
+			x := w.sealed(w.run("z", 0, 0, 7, func(_ int, x *jobs.Tuple) { x.Fuel++ }))
+			w.reveal(x, x)
+		}, "its votes are not unanimous"},
+		{"seven, and one that gives up", paranoid, func(w *world) {
+			seven(w, func(int, *task) {})
+			x := w.sealed(w.run("z", 0, 0, 7, func(_ int, x *jobs.Tuple) { x.Outcome, x.Fuel = jobs.GaveUp, 0 }))
+			w.reveal(x, x)
+		}, ""},
 		{"trusted", jobs.Policy{Level: jobs.Trusted, Votes: 1, Lease: 60, Trust: []jobs.NodeID{keyOf("ann").ID()}}, func(w *world) {
 			x := w.sealed(w.run("ann", 0, 0, 0, nil))
 			w.reveal(x, x)

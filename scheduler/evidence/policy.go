@@ -108,14 +108,21 @@ func unmet(l *scheduler.Ledger, v *scheduler.Verdict, s Standing) string {
 		if s == Late {
 			return "some of its votes are late: paranoid asks for votes that are all independent"
 		}
-		if slices.ContainsFunc(v.Votes, func(x scheduler.Vote) bool { return !slices.Equal(x.Tuples, v.Votes[0].Tuples) }) {
+		votes := answering(v.Votes)
+		if slices.ContainsFunc(votes, func(x scheduler.Vote) bool { return !slices.Equal(x.Tuples, votes[0].Tuples) }) {
 			return "its votes are not unanimous, which paranoid asks for"
 		}
-		if n := networks(l, v.Votes); n < int(p.Votes) {
+		if n := networks(l, votes); n < int(p.Votes) {
 			return fmt.Sprintf("its votes come from %d networks, paranoid asks for %d", n, p.Votes)
 		}
 	}
 	return ""
+}
+
+// answering are the votes with an answer to every input: to give up, for want of time or memory, is
+// no other answer.
+func answering(votes []scheduler.Vote) []scheduler.Vote {
+	return slices.DeleteFunc(slices.Clone(votes), func(x scheduler.Vote) bool { return x.Reveal.Body.(*jobs.Reveal).GaveUp })
 }
 
 // networks is how many networks the votes' workers were seen in by those who granted them.

@@ -46,7 +46,7 @@ type Decision struct {
 type Rule struct {
 	First     int    // votes of the first round
 	Need      Weight // what an answer must weigh; 0: nothing but its votes
-	Unanimous bool   // one other answer, and the submitter runs the unit
+	Unanimous bool   // one other answer, whoever gave it and when, and the submitter runs the unit
 	Networks  bool   // every voter is from another network
 }
 
@@ -82,6 +82,9 @@ func (r Rule) Decide(votes []Vote, b *Book, extra int) Decision {
 			return Decision{Step: Accept, Answer: v.Answer, Votes: 1, Own: true}
 		}
 	}
+	if r.Unanimous && dissent(votes) {
+		return Decision{Step: Run}
+	}
 	var room [jobs.MaxVotes]side
 	sides, heard := r.sides(votes, b, room[:0])
 	if len(sides) == 0 {
@@ -89,13 +92,19 @@ func (r Rule) Decide(votes []Vote, b *Book, extra int) Decision {
 	}
 	top := &sides[0]
 	switch {
-	case r.Unanimous && len(sides) > 1, disputed(sides):
+	case disputed(sides):
 		return Decision{Step: Run}
 	case top.votes >= r.First+extra && top.weight-against(sides) >= r.Need:
 		late := top.punctual < r.First || top.sound-against(sides) < r.Need
 		return Decision{Step: Accept, Answer: top.answer, Votes: top.votes, Late: late}
 	}
 	return r.ask(len(votes), heard, max(r.First+extra-top.votes, r.missing(top.weight-against(sides)))+heard)
+}
+
+// dissent reports whether votes differ. What may be a copy proves nothing for an answer, nor does the
+// word of one who has lied, but as dissent both count: who reads the evidence knows no book.
+func dissent(votes []Vote) bool {
+	return slices.ContainsFunc(votes, func(v Vote) bool { return v.Answer != votes[0].Answer })
 }
 
 // ask asks for as many votes more as can decide the unit, as far as a unit has room for them.

@@ -52,6 +52,8 @@ func TestDecide(t *testing.T) {
 	for i := byte(1); i <= 7; i++ {
 		seven = append(seven, from(string('a'+rune(i)), vote(i, 1)))
 	}
+	burnt := NewBook()
+	burnt.change(node(8), func(d *Donor) { d.Burned = true })
 	oneLate := append([]Vote{late(seven[0])}, seven[1:]...)
 	twoOfOneNetwork := append([]Vote{from(seven[1].Network, seven[0])}, seven[1:]...)
 	for _, c := range []struct {
@@ -78,6 +80,10 @@ func TestDecide(t *testing.T) {
 		{"one of seven is late", paranoid, book(90), oneLate, 0, Decision{Step: More, More: 1}},
 		{"two of seven from one network", paranoid, book(), twoOfOneNetwork, 0, Decision{Step: More, More: 1}},
 		{"one of seven dissents", paranoid, book(), append([]Vote{from("z", vote(8, 2))}, seven[1:]...), 0, Decision{Step: Run}},
+		{"one more dissents, late", paranoid, book(), append([]Vote{late(from("z", vote(8, 2)))}, seven...), 0, Decision{Step: Run}},
+		{"one more dissents, from a private address", paranoid, book(), append([]Vote{vote(8, 2)}, seven...), 0, Decision{Step: Run}},
+		{"one more dissents, who has lied", paranoid, burnt, append([]Vote{from("z", vote(8, 2))}, seven...), 0, Decision{Step: Run}},
+		{"one more says the same, late", paranoid, book(), append([]Vote{late(from("z", vote(8, 1)))}, seven...), 0, Decision{Step: Accept, Answer: answer(1), Votes: 7}},
 		{"no room for more", strongRule(), book(), append(seven, vote(8, 2)), 0, Decision{Step: Run}},
 	} {
 		if diff := cmp.Diff(c.want, c.rule.Decide(c.votes, c.book, c.extra)); diff != "" {

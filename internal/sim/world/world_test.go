@@ -167,6 +167,7 @@ func TestFoundBefore(t *testing.T) {
 		{"a submitter that said two things of a unit, which kept its other units waiting", Options{Seed: 5007, Nodes: 7, Liars: 3, Vice: "copying", Level: jobs.Strong}, false},
 		{"a keeper told of a draw with no share: who narrowed it never came to an end", Options{Seed: 0, Nodes: 8, Liars: 2, Units: 6, Vice: "inventing"}, true},
 		{"a keeper took what had rotted on its disk for another record", Options{Seed: 31016, Nodes: 8}, true},
+		{"a paranoid unit accepted against a dissent, since that came late", Options{Seed: 4, Nodes: 12, Liars: 3, Level: jobs.Paranoid}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) { t.Parallel(); c.o.Early = !c.late; holds(t, c.o) })
 	}
