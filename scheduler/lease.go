@@ -20,6 +20,7 @@ type lease struct {
 	network string    // that the worker was seen in
 	first   time.Time // when the hold began
 	until   time.Time
+	renewed bool // its worker has the grants of a majority, and is at work
 }
 
 // Bounds on holding (DESIGN §3, Claim).
@@ -163,7 +164,7 @@ func (l *Ledger) Renew(now time.Time, a Applicant, holds []jobs.Hold) (lost []jo
 			lost = append(lost, h)
 		case u.leaseOf(worker, h.Replica) >= 0 || len(l.Claim(now, a, []jobs.Hold{h})) > 0:
 			x := &u.leases[u.leaseOf(worker, h.Replica)]
-			x.until = later(x.until, now.Add(l.job.Head.LeaseTime()))
+			x.until, x.renewed = later(x.until, now.Add(l.job.Head.LeaseTime())), true
 			u.wake = time.Time{}
 		case !slices.ContainsFunc(u.sealed, by(worker)):
 			lost = append(lost, h)
@@ -180,6 +181,7 @@ func (l *Ledger) Release(worker jobs.NodeID, holds []jobs.Hold) {
 		}
 		u := &l.units[h.Unit]
 		if i := u.leaseOf(worker, h.Replica); i >= 0 {
+			u.comesToNothing(u.leases[i])
 			u.leases = slices.Delete(u.leases, i, i+1)
 			u.wake = time.Time{}
 			l.version++

@@ -71,6 +71,7 @@ type unit struct {
 
 	leases []lease
 	since  time.Time            // when its free replicas became so: the last of them
+	tried  uint8                // replicas, a bit each, of which a claim has come to nothing since the last look
 	spent  []lease              // workers that held the unit for as long as one may, barred for a while
 	due    map[jobs.NodeID]owed // workers that sealed and could reveal
 	wake   time.Time            // nothing changes by itself before that; zero: look again

@@ -249,6 +249,53 @@ func TestVotersComeFromDifferentNetworks(t *testing.T) {
 	}
 }
 
+// A replica that was claimed, and that nobody was at work on, has waited all the same. Keepers whose
+// clocks differ agree to a claim at different times: what the first of them grant comes back to them,
+// and if they began anew with it they would never agree with the others.
+func TestClaimsOfFewStartNothingAnew(t *testing.T) {
+	const donors = 1000
+	for name, c := range map[string]struct {
+		ends func(l *Ledger, now time.Time, a Applicant) time.Time
+		anew bool
+	}{
+		"given back at once": {func(l *Ledger, now time.Time, a Applicant) time.Time {
+			l.Summary(now)
+			l.Release(a.Worker, holds(1))
+			return now
+		}, false},
+		"lapsed": {func(l *Ledger, now time.Time, _ Applicant) time.Time {
+			l.Summary(now)
+			return now.Add(UnconfirmedLease)
+		}, false},
+		"worked on, and given back": {func(l *Ledger, now time.Time, a Applicant) time.Time {
+			if lost := l.Renew(now, a, holds(1)); len(lost) > 0 {
+				t.Fatalf("lost %v", lost)
+			}
+			l.Summary(now)
+			l.Release(a.Worker, holds(1))
+			return now
+		}, true},
+		"worked on, and lapsed": {func(l *Ledger, now time.Time, a Applicant) time.Time {
+			l.Renew(now, a, holds(1))
+			l.Summary(now)
+			return now.Add(l.job.Head.LeaseTime())
+		}, true},
+	} {
+		_, l := fair(t, 1, donors)
+		now := epoch.Add(7 * Window(&l.job.Head)) // when nearly everyone's lot has fallen
+		a := donor(0)
+		for i := 1; len(l.Claim(now, a, holds(1))) == 0; i++ {
+			a = donor(i)
+		}
+		now = c.ends(l, now, a)
+		l.Summary(now)
+		got := eligibleFor(l, now, donors, 0, 0)
+		if anew := got < donors/10; anew != c.anew || freeOf(l, 0)&1 == 0 {
+			t.Errorf("%s: %d of %d may claim it, free %b", name, got, donors, freeOf(l, 0))
+		}
+	}
+}
+
 // In a crowd a newcomer holds one replica, until a result of it was accepted.
 func TestNewcomersHoldOne(t *testing.T) {
 	_, l := fair(t, 40, Crowd)

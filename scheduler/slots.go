@@ -26,9 +26,10 @@ func (l *Ledger) look(now time.Time, n int) *unit {
 	if l.byLot() && n >= l.front {
 		u.free = 0
 	}
-	if u.free&^free != 0 {
+	if u.free&^free&^u.tried != 0 {
 		u.since = now
 	}
+	u.tried = 0
 	switch u.state = u.verdict.State; {
 	case u.state != Open:
 	case len(u.sealed) > 0 || len(u.verdict.Votes) > 0:
@@ -49,7 +50,10 @@ func (u *unit) endLeases(now time.Time, limit time.Duration) {
 	u.leases = slices.DeleteFunc(u.leases, func(x lease) bool {
 		last := x.first.Add(limit)
 		switch {
-		case !now.Before(x.until) || u.heardFrom(x.worker):
+		case u.heardFrom(x.worker):
+			return true
+		case !now.Before(x.until):
+			u.comesToNothing(x)
 			return true
 		case !now.Before(last):
 			u.spent = append(u.spent, lease{worker: x.worker, until: now.Add(limit)})
@@ -60,6 +64,15 @@ func (u *unit) endLeases(now time.Time, limit time.Duration) {
 	})
 	for _, x := range u.spent {
 		u.wake = earlier(u.wake, x.until)
+	}
+}
+
+// comesToNothing notes a lease that ends without a result. Where it was never renewed nobody was at
+// work: the replica goes on waiting. Else keepers that agree to a claim before the others do would
+// each time begin anew, never be old enough together, and the unit would starve.
+func (u *unit) comesToNothing(x lease) {
+	if !x.renewed {
+		u.tried |= 1 << x.replica
 	}
 }
 
