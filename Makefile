@@ -26,7 +26,7 @@ demo: build ## a grid of five nodes on this machine, a real job, two kills
 
 # What starts real nodes, browsers and guests comes last and one by one: donors of a test have
 # the lowest priority, and on two cores other tests beside them would starve them for minutes.
-REAL := ./cmd/shoal ./internal/node ./internal/web
+REAL := ./internal/p2p ./cmd/shoal ./internal/node ./internal/web
 
 test: optional ## everything; PKG=./jobs/... for a part
 	@{ if [ "$(PKG)" = ./... ]; then \
