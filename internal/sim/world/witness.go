@@ -48,27 +48,28 @@ type kept map[protocol.ShardRef]map[jobs.Digest]*jobs.Record
 
 // witness sees every message, execution and write, and knows who lies.
 type witness struct {
-	w         *world
-	runs      map[*work]map[uint64][]*execution
-	sealed    map[statement]jobs.Digest
-	revealed  map[statement]jobs.Digest
-	spoken    map[place]map[jobs.NodeID]bool       // who has sealed or revealed a unit
-	seals     map[jobs.Digest]bool                 // ids of seals that were sent
-	heard     map[*process]map[place][]jobs.NodeID // honest workers whose seals a keeper has acknowledged
-	kept      map[*disk]kept
-	acked     map[*process]map[jobs.Digest]bool
-	versions  map[*process]map[protocol.ShardRef]uint64
-	grants    map[*process]map[hold]granted
-	renewed   map[*process]map[hold]asked
-	touch     map[*node]time.Duration             // when it was last out of touch, or down
-	said      map[*disk]map[statement]jobs.Digest // what seals on a disk say
-	guilty    map[*disk]map[culprit]bool          // of whom two seals are on a disk that contradict each other
-	convicts  map[*process]map[jobs.NodeID]bool   // those whom it has learnt of
-	burned    map[*node]map[jobs.NodeID]bool      // by submitter
-	troubled  map[*disk]bool
-	lastCheck time.Duration
-	offers    map[*byte]*offered             // requests parsed, by where they lie: they come by again and again
-	batches   map[jobs.Digest][]*jobs.Record // likewise what is stored, by its bytes
+	w          *world
+	runs       map[*work]map[uint64][]*execution
+	sealed     map[statement]jobs.Digest
+	revealed   map[statement]jobs.Digest
+	spoken     map[place]map[jobs.NodeID]bool       // who has sealed or revealed a unit
+	seals      map[jobs.Digest]bool                 // ids of seals that were sent
+	heard      map[*process]map[place][]jobs.NodeID // honest workers whose seals a keeper has acknowledged
+	kept       map[*disk]kept
+	acked      map[*process]map[jobs.Digest]bool
+	versions   map[*process]map[protocol.ShardRef]uint64
+	grants     map[*process]map[hold]granted
+	renewed    map[*process]map[hold]asked
+	touch      map[*node]time.Duration             // when it was last out of touch, or down
+	said       map[*disk]map[statement]jobs.Digest // what seals on a disk say
+	guilty     map[*disk]map[culprit]bool          // of whom two seals are on a disk that contradict each other
+	convicts   map[*process]map[jobs.NodeID]bool   // those whom it has learnt of
+	burned     map[*node]map[jobs.NodeID]bool      // by submitter
+	troubled   map[*disk]bool
+	lastCheck  time.Duration
+	firstCheck time.Duration                  // of what keepers hold
+	offers     map[*byte]*offered             // requests parsed, by where they lie: they come by again and again
+	batches    map[jobs.Digest][]*jobs.Record // likewise what is stored, by its bytes
 }
 
 // offered is what a request brings.
